@@ -1,0 +1,343 @@
+"""``CrossEncoder``: scores for (query, document) pairs, ranks for documents.
+
+Signatures and semantics are those of sentence-transformers 6, so that code and frameworks
+written for it can call this class unchanged; what runs is glossrank's own engine.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glossrank import activations
+from glossrank.encoding import PairEncoder
+from glossrank.engines.openvino import OpenVINOEngine, Precision
+from glossrank.errors import MissingExtraError
+from glossrank.model_folder import (
+    CONFIG_FILE,
+    SENTENCE_TRANSFORMERS_FILE,
+    find_folder,
+    load_model_folder,
+)
+from glossrank.output import new_folder
+
+logger = logging.getLogger(__name__)
+
+Pair: TypeAlias = Sequence[str]
+FloatArray = NDArray[np.float32]
+
+# What belongs to a model; a folder may hold checkpoints and logs besides.
+_SAVED_ENDINGS = (".json", ".txt", ".md", ".safetensors")
+
+
+class CrossEncoder:
+    """A cross-encoder on the CPU.
+
+    Args:
+        model_name_or_path: a packaged name (``"finance-terms"``), a model folder, or a hub
+            id such as ``"cross-encoder/ms-marco-MiniLM-L6-v2"``.
+        num_labels: 1, or None; a reranker has one label.
+        max_length: tokens per pair; by default what the model allows (512 for MiniLM).
+        activation_fn: from logits to scores, a numpy function or a torch module. By
+            default the saved one, else sigmoid.
+        device: ``"cpu"`` or None.
+        cache_folder, revision, token, local_files_only: for hub ids, see
+            :func:`glossrank.model_folder.find_folder`.
+        precision: ``"fp32"``, ``"bf16"``, or ``"auto"``: bf16 where the CPU has AMX-BF16.
+        trust_remote_code, backend: accepted for sentence-transformers' callers; no remote
+            code is ever run, and the engine is always glossrank's.
+        model_kwargs, processor_kwargs, tokenizer_kwargs, config_kwargs: must be empty.
+
+    Raises:
+        ModelNotFoundError, ModelFolderError, UnsupportedModelError: before any scoring.
+        ValueError: for options that this class does not have.
+    """
+
+    def __init__(
+        self,
+        model_name_or_path: str | Path,
+        num_labels: int | None = None,
+        max_length: int | None = None,
+        activation_fn: Callable[[Any], Any] | None = None,
+        device: str | None = None,
+        *,
+        cache_folder: str | Path | None = None,
+        trust_remote_code: bool = False,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        token: bool | str | None = None,
+        model_kwargs: dict[str, Any] | None = None,
+        processor_kwargs: dict[str, Any] | None = None,
+        tokenizer_kwargs: dict[str, Any] | None = None,
+        config_kwargs: dict[str, Any] | None = None,
+        backend: str = "openvino",
+        precision: Precision = "auto",
+    ) -> None:
+        _refuse_options(
+            device,
+            model_kwargs=model_kwargs,
+            processor_kwargs=processor_kwargs,
+            tokenizer_kwargs=tokenizer_kwargs,
+            config_kwargs=config_kwargs,
+        )
+        if num_labels not in (None, 1):
+            raise ValueError(f"num_labels must be 1, a relevance score, got {num_labels}.")
+        path = find_folder(
+            model_name_or_path,
+            revision=revision,
+            token=token,
+            cache_folder=cache_folder,
+            local_files_only=local_files_only,
+        )
+        self._folder = load_model_folder(path)
+        if activation_fn is None:
+            self.activation_fn = activations.from_name(self._folder.config.activation)
+        else:
+            self.activation_fn = activations.from_callable(activation_fn)
+        limit = self._folder.max_length
+        if max_length is not None and max_length > self._folder.config.max_positions:
+            raise ValueError(
+                f"max_length must be at most {self._folder.config.max_positions}, "
+                f"the model's positions, got {max_length}."
+            )
+        self._encoder = PairEncoder(self._folder.tokenizer(), max_length=max_length or limit)
+        self._engine = OpenVINOEngine(self._folder, precision=precision)
+
+    @property
+    def num_labels(self) -> int:
+        """Always 1: one relevance logit per pair."""
+        return 1
+
+    @property
+    def max_seq_length(self) -> int:
+        """Tokens per pair, special tokens included; can be set."""
+        return self._encoder.max_length
+
+    @max_seq_length.setter
+    def max_seq_length(self, value: int) -> None:
+        self._encoder.max_length = value
+
+    @property
+    def max_length(self) -> int:
+        """The older name of :attr:`max_seq_length`."""
+        return self.max_seq_length
+
+    @max_length.setter
+    def max_length(self, value: int) -> None:
+        self.max_seq_length = value
+
+    @property
+    def device(self) -> str:
+        """Always ``"cpu"``."""
+        return "cpu"
+
+    @property
+    def precision(self) -> str:
+        """``"fp32"`` or ``"bf16"``, as chosen or found."""
+        return self._engine.precision
+
+    @property
+    def model_path(self) -> Path:
+        """The folder that the model was read from."""
+        return self._folder.path
+
+    def predict(
+        self,
+        inputs: Sequence[Pair] | Pair | NDArray[Any] | None = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int | None = None,
+        show_progress_bar: bool | None = None,
+        activation_fn: Callable[[Any], Any] | None = None,
+        apply_softmax: bool | None = False,
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+        device: str | None = None,
+        *,
+        sentences: Sequence[Pair] | Pair | None = None,
+        num_workers: int | None = None,
+    ) -> Any:
+        """Score pairs.
+
+        Args:
+            inputs: pairs of texts (lists, tuples or a 2-D numpy array of strings), or one
+                pair. Never changed. ``sentences`` is the older name.
+            batch_size: an upper bound on the pairs of a batch. By default batches are cut
+                by tokens alone, which is faster; the scores are the same.
+            activation_fn: instead of the model's own, for this call.
+            convert_to_numpy: if False, a list of torch scalars.
+            convert_to_tensor: one torch tensor; overrides ``convert_to_numpy``.
+            show_progress_bar, apply_softmax, num_workers: accepted for
+                sentence-transformers' callers; without effect on one label.
+
+        Returns:
+            fp32 ``[pairs]``; one scalar for one pair; an empty array for no pairs. Logits
+            are fp32 before the activation, whatever the engine's precision.
+
+        Raises:
+            ValueError: ``batch_size`` is not positive, a prompt is given, or an input is
+                not a pair.
+            TypeError: a text is not a string.
+            MissingExtraError: tensors are asked for without torch.
+        """
+        if prompt is not None or prompt_name is not None:
+            raise ValueError("prompts are not supported: put the text into the query instead.")
+        _refuse_options(device)
+        if batch_size is not None and batch_size <= 0:
+            raise ValueError(f"batch_size must be a positive integer, got {batch_size}.")
+        pairs, single = _as_pairs(sentences if inputs is None else inputs)
+        activation = (
+            self.activation_fn
+            if activation_fn is None
+            else activations.from_callable(activation_fn)
+        )
+        scores = np.asarray(activation(self.logits(pairs, batch_size=batch_size)), dtype=np.float32)
+        if convert_to_tensor or not convert_to_numpy:
+            tensor = _torch().from_numpy(scores)
+            if single:
+                return tensor[0]
+            return tensor if convert_to_tensor else list(tensor)
+        return scores[0] if single else scores
+
+    def logits(
+        self, pairs: Sequence[tuple[str, str]], *, batch_size: int | None = None
+    ) -> FloatArray:
+        """fp32 ``[pairs]``: the model's raw output, before any activation."""
+        logits = np.empty(len(pairs), dtype=np.float32)
+        for batch in self._encoder.batches(pairs, max_pairs=batch_size):
+            logits[batch.rows] = self._engine.logits(batch)
+        return logits
+
+    def score(self, text_pairs: Sequence[Pair]) -> list[float]:
+        """Scores as Python floats: the call that LangChain's ``CrossEncoderReranker`` makes."""
+        return [float(score) for score in self.predict(text_pairs)]
+
+    def rank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        top_k: int | None = None,
+        return_documents: bool = False,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int | None = None,
+        show_progress_bar: bool | None = None,
+        activation_fn: Callable[[Any], Any] | None = None,
+        device: str | None = None,
+        *,
+        apply_softmax: bool | None = None,
+        convert_to_numpy: bool | None = None,
+        convert_to_tensor: bool | None = None,
+        num_workers: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Rank documents for one query.
+
+        Args:
+            top_k: how many to return; all by default.
+            return_documents: also return each document under ``"text"``.
+
+            The others are those of :meth:`predict`.
+
+        Returns:
+            ``{"corpus_id": int, "score": float}`` dictionaries of plain Python numbers,
+            best first; equal scores keep the order of the documents.
+        """
+        scores = self.predict(
+            [(query, document) for document in documents],
+            prompt_name=prompt_name,
+            prompt=prompt,
+            batch_size=batch_size,
+            activation_fn=activation_fn,
+            device=device,
+        )
+        order = np.argsort(-scores, kind="stable")[:top_k]
+        results: list[dict[str, Any]] = []
+        for corpus_id in order.tolist():
+            result: dict[str, Any] = {"corpus_id": corpus_id, "score": float(scores[corpus_id])}
+            if return_documents:
+                result["text"] = documents[corpus_id]
+            results.append(result)
+        return results
+
+    def save_pretrained(self, path: str | Path) -> None:
+        """Write the model folder, which sentence-transformers loads too.
+
+        The folder appears whole or not at all. An activation that was set on this object is
+        saved if torch has a name for it.
+
+        Raises:
+            OutputError: the folder exists and is not empty, or cannot be written.
+        """
+        with new_folder(Path(path)) as folder:
+            for file in sorted(self._folder.path.iterdir()):
+                if file.suffix in _SAVED_ENDINGS:
+                    shutil.copyfile(file, folder / file.name)
+            name = activations.to_name(self.activation_fn)
+            if name is None:
+                logger.warning(
+                    "activation_fn is a function of yours and cannot be saved; the model keeps the saved one."
+                )
+                return
+            _save_activation(folder, name)
+
+
+def _save_activation(folder: Path, name: str) -> None:
+    config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    config["sentence_transformers"] = {
+        **config.get("sentence_transformers", {}),
+        "activation_fn": name,
+    }
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    file = folder / SENTENCE_TRANSFORMERS_FILE
+    if file.is_file():
+        saved = json.loads(file.read_text(encoding="utf-8"))
+        saved["activation_fn"] = name
+        file.write_text(json.dumps(saved, indent=2) + "\n", encoding="utf-8")
+
+
+def _refuse_options(device: str | None, **options: dict[str, Any] | None) -> None:
+    if device not in (None, "cpu"):
+        raise ValueError(f"device must be 'cpu', which glossrank runs on, got {device!r}.")
+    for name, value in options.items():
+        if value:
+            raise ValueError(
+                f"{name} must be empty: glossrank reads everything from the model folder, got {value!r}."
+            )
+
+
+def _as_pairs(inputs: Any) -> tuple[list[tuple[str, str]], bool]:
+    """Pairs as tuples, and whether the caller gave a single pair."""
+    if inputs is None:
+        raise TypeError("predict() needs pairs of texts.")
+    rows = inputs.tolist() if isinstance(inputs, np.ndarray) else list(inputs)
+    if isinstance(inputs, str):
+        raise TypeError(f"expected pairs of texts, got one string: {inputs[:60]!r}.")
+    single = bool(rows) and isinstance(rows[0], str)
+    return [_as_pair(row) for row in ([rows] if single else rows)], single
+
+
+def _as_pair(row: Any) -> tuple[str, str]:
+    pair = tuple(row) if isinstance(row, list | tuple) else ()
+    if len(pair) != 2:
+        raise ValueError(f"expected a pair of two texts, got {row!r}.")
+    if not (isinstance(pair[0], str) and isinstance(pair[1], str)):
+        kinds = ", ".join(type(text).__name__ for text in pair)
+        raise TypeError(f"expected a pair of strings, got ({kinds}).")
+    return pair[0], pair[1]
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError(
+            feature="a result as torch tensors", extra="train", missing="torch"
+        ) from error
+    return torch

@@ -1,0 +1,1 @@
+"""Engines turn token batches into logits; they never see a text."""

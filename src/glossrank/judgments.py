@@ -1,0 +1,195 @@
+"""Labelled pairs and judged questions: read, validate, describe.
+
+A pairs file has the model card's columns: ``sentence_0`` (question), ``sentence_1``
+(definition) and ``label`` (relevance from 0 to 1).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+from glossrank.errors import InputError, PairsError
+from glossrank.glossary import Glossary
+from glossrank.tables import Row, read_rows
+
+TEXT_COLUMNS = ("sentence_0", "sentence_1")
+PAIR_COLUMNS = (*TEXT_COLUMNS, "label")
+
+
+@dataclass(frozen=True)
+class LabelledPair:
+    """A question, a definition, and how relevant it is, from 0 to 1; ``line`` in its file."""
+
+    question: str
+    document: str
+    label: float
+    line: int
+
+
+@dataclass(frozen=True)
+class JudgedQuestion:
+    """A question and the ids of every term that answers it, the best one first."""
+
+    question: str
+    relevant: tuple[str, ...]
+    typo: bool
+
+
+@dataclass(frozen=True)
+class ColumnStatistics:
+    """Smallest, mean and largest value: characters for a text, the number for a label."""
+
+    name: str
+    kind: str
+    smallest: float
+    average: float
+    largest: float
+
+
+def inspect_pairs(path: Path) -> tuple[list[LabelledPair], list[InputError]]:
+    """The good pairs of a file, and one error for each bad row.
+
+    Raises:
+        InputError: the file as a whole cannot be read, or has no row.
+    """
+    pairs: list[LabelledPair] = []
+    problems: list[InputError] = []
+    seen: dict[tuple[str, str], LabelledPair] = {}
+    for row in read_rows(path, columns=PAIR_COLUMNS):
+        checked = row if isinstance(row, InputError) else _labelled_pair(path, row)
+        if isinstance(checked, InputError):
+            problems.append(checked)
+            continue
+        first = seen.setdefault((checked.question, checked.document), checked)
+        if first.label != checked.label:
+            problems.append(_contradiction(path, first, checked))
+            continue
+        pairs.append(checked)
+    if not pairs and not problems:
+        raise InputError(
+            file=path, expected="at least one pair", found="none", fix="Fill the file."
+        )
+    return pairs, problems
+
+
+def read_pairs(path: Path) -> list[LabelledPair]:
+    """The pairs of a file in which every row is right.
+
+    Raises:
+        PairsError: rows are wrong; it names each by line.
+        InputError: the file as a whole cannot be read.
+    """
+    pairs, problems = inspect_pairs(path)
+    if problems:
+        raise PairsError(file=path, problems=problems)
+    return pairs
+
+
+def read_text_pairs(path: Path) -> list[tuple[str, str]]:
+    """Pairs without labels, for scoring; the errors are those of :func:`read_pairs`."""
+    pairs: list[tuple[str, str]] = []
+    problems: list[InputError] = []
+    for row in read_rows(path, columns=TEXT_COLUMNS):
+        checked = row if isinstance(row, InputError) else _texts(path, row)
+        if isinstance(checked, InputError):
+            problems.append(checked)
+        else:
+            pairs.append(checked)
+    if problems:
+        raise PairsError(file=path, problems=problems)
+    return pairs
+
+
+def read_questions(path: Path, glossary: Glossary) -> list[JudgedQuestion]:
+    """Judged questions: JSONL with ``question``, ``relevant`` (term ids) and ``typo``.
+
+    Raises:
+        InputError: a row is broken, or names a term that the glossary does not have.
+    """
+    known = {term.id for term in glossary.terms}
+    questions: list[JudgedQuestion] = []
+    for row in read_rows(path, columns=("question", "relevant")):
+        if isinstance(row, InputError):
+            raise row
+        relevant = row.values["relevant"]
+        strangers = [t for t in relevant if t not in known] if isinstance(relevant, list) else []
+        if not isinstance(relevant, list) or not relevant or strangers:
+            raise InputError(
+                file=path,
+                line=row.line,
+                expected=f"ids of terms of the glossary {glossary.name}",
+                found=repr(strangers or relevant),
+                fix="Correct the ids, or give the glossary that belongs to the questions.",
+            )
+        questions.append(
+            JudgedQuestion(
+                question=str(row.values["question"]),
+                relevant=tuple(relevant),
+                typo=bool(row.values.get("typo", False)),
+            )
+        )
+    return questions
+
+
+def statistics(pairs: Sequence[LabelledPair]) -> list[ColumnStatistics]:
+    """The model card's statistics table: a line for each column, of at least one pair."""
+    columns: list[tuple[str, str, list[float]]] = [
+        ("sentence_0", "string", [len(p.question) for p in pairs]),
+        ("sentence_1", "string", [len(p.document) for p in pairs]),
+        ("label", "float", [p.label for p in pairs]),
+    ]
+    return [
+        ColumnStatistics(name, kind, min(values), mean(values), max(values))
+        for name, kind, values in columns
+    ]
+
+
+def _labelled_pair(path: Path, row: Row) -> LabelledPair | InputError:
+    texts = _texts(path, row)
+    if isinstance(texts, InputError):
+        return texts
+    value = row.values["label"]
+    try:
+        label = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        label = math.nan
+    # NaN fails the comparison too.
+    if not 0 <= label <= 1:
+        return InputError(
+            file=path,
+            line=row.line,
+            expected="a label from 0 (irrelevant) to 1 (relevant)",
+            found=repr(value),
+            fix="Write 0, 1, or a number between.",
+        )
+    return LabelledPair(question=texts[0], document=texts[1], label=label, line=row.line)
+
+
+def _texts(path: Path, row: Row) -> tuple[str, str] | InputError:
+    texts = []
+    for name in TEXT_COLUMNS:
+        text = row.values[name]
+        if not isinstance(text, str) or not text.strip():
+            return InputError(
+                file=path,
+                line=row.line,
+                expected=f"a text under {name!r}",
+                found=repr(text),
+                fix="Fill the cell or remove the row.",
+            )
+        texts.append(text)
+    return texts[0], texts[1]
+
+
+def _contradiction(path: Path, first: LabelledPair, second: LabelledPair) -> InputError:
+    return InputError(
+        file=path,
+        line=second.line,
+        expected=f"the label {first.label} that the same pair has on line {first.line}",
+        found=str(second.label),
+        fix="Decide on one of the two and remove the other row.",
+    )

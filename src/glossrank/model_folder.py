@@ -1,0 +1,456 @@
+"""What a model is on disk, and how a name becomes a folder.
+
+A model folder holds ``config.json``, ``tokenizer.json`` and ``model.safetensors`` (fp16,
+bf16 or fp32), as transformers and sentence-transformers write them. Everything is checked
+before anything is scored. Only safetensors are read, never a pickle: a pickle can run code.
+
+This module does not know how a model is run.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from glossrank.errors import ModelFolderError, ModelNotFoundError, UnsupportedModelError
+
+PACKAGED_MODELS = Path(__file__).parent / "models"
+DEFAULT_MODEL = "finance-terms"
+DEFAULT_BASE = "minilm-l6-base"
+
+CONFIG_FILE = "config.json"
+TOKENIZER_FILE = "tokenizer.json"
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+WEIGHTS_FILE = "model.safetensors"
+NEEDED_FILES = (CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE)
+SENTENCE_TRANSFORMERS_FILE = "config_sentence_transformers.json"
+
+_PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
+_ARCHITECTURE = "BertForSequenceClassification"
+_HUB_FILES = ["*.json", WEIGHTS_FILE, "vocab.txt", "README.md"]
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The part of ``config.json`` that the graph needs; sizes in units of elements."""
+
+    num_layers: int
+    hidden_size: int
+    num_heads: int
+    intermediate_size: int
+    vocab_size: int
+    max_positions: int
+    type_vocab_size: int
+    layer_norm_eps: float
+    activation: str | None
+    """Dotted torch name of the saved activation function, or None where none is saved."""
+
+    @property
+    def head_size(self) -> int:
+        return self.hidden_size // self.num_heads
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A folder whose files were read and agree with each other.
+
+    Attributes:
+        path: the folder.
+        config: sizes and activation.
+        max_length: tokens per pair that the tokenizer and the position table allow.
+    """
+
+    path: Path
+    config: ModelConfig
+    max_length: int
+
+    def tokenizer(self) -> Tokenizer:
+        """The folder's own tokenizer, freshly read: callers may change its settings."""
+        return _read_tokenizer(self.path / TOKENIZER_FILE)
+
+    def weights(self) -> dict[str, FloatArray]:
+        """The checked weights as fp32 arrays, by transformers' names.
+
+        Raises:
+            ModelFolderError: the file is truncated, or a tensor is missing, of a wrong
+                shape, of an unknown dtype, or not finite.
+        """
+        return _read_weights(self.path / WEIGHTS_FILE, self.config)
+
+
+def packaged_names() -> list[str]:
+    """Names of the models that came with the package, sorted."""
+    if not PACKAGED_MODELS.is_dir():
+        return []
+    return sorted(p.name for p in PACKAGED_MODELS.iterdir() if (p / CONFIG_FILE).is_file())
+
+
+def find_folder(
+    name_or_path: str | Path,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_folder: str | Path | None = None,
+    local_files_only: bool = False,
+) -> Path:
+    """Turn a packaged name, a folder, or a hub id into a folder on this disk.
+
+    Looked up in that order. A hub id is downloaded through huggingface-hub, into its cache
+    or ``cache_folder``; what is cached is used without a network.
+
+    Args:
+        name_or_path: ``"finance-terms"``, ``"./my-model"``, ``"cross-encoder/ms-marco-MiniLM-L6-v2"``.
+        revision: branch, tag or commit, for hub ids.
+        token: hub token, or True for the stored one.
+        cache_folder: instead of huggingface-hub's own cache.
+        local_files_only: never open a connection.
+
+    Raises:
+        ModelNotFoundError: none of the three.
+        ModelFolderError: a file, not a folder, was given (a pickle, for instance).
+    """
+    name = str(name_or_path)
+    if name in packaged_names():
+        return PACKAGED_MODELS / name
+    path = Path(name)
+    if path.is_dir():
+        return path
+    if path.is_file():
+        raise _not_a_folder(path)
+    if isinstance(name_or_path, Path) or not _is_hub_id(name):
+        raise ModelNotFoundError(
+            expected="a packaged name, a model folder or a hub id such as 'owner/name'",
+            found=f"{name!r}, which is none of them",
+            fix=f"Packaged: {', '.join(packaged_names()) or 'none'}. A folder must exist.",
+        )
+    return _download(
+        name,
+        revision=revision,
+        token=token,
+        cache_folder=cache_folder,
+        local_files_only=local_files_only,
+    )
+
+
+def load_model_folder(path: Path) -> ModelFolder:
+    """Read and check everything but the weights, which ``ModelFolder.weights`` checks.
+
+    Raises:
+        ModelFolderError: a file is missing, unreadable, or contradicts another.
+        UnsupportedModelError: not a BERT sequence classifier with one label.
+    """
+    for name in NEEDED_FILES:
+        if not (path / name).is_file():
+            raise _missing_file(path, name)
+    raw = _read_json(path / CONFIG_FILE)
+    config = _parse_config(path, raw)
+    tokenizer = _read_tokenizer(path / TOKENIZER_FILE)
+    size = tokenizer.get_vocab_size(with_added_tokens=True)
+    if size > config.vocab_size:
+        raise ModelFolderError(
+            file=path / TOKENIZER_FILE,
+            expected=f"at most {config.vocab_size} tokens, the model's vocabulary (config.json)",
+            found=f"a tokenizer of {size} tokens",
+            fix="Put the tokenizer.json that belongs to these weights into the folder.",
+        )
+    return ModelFolder(path=path, config=config, max_length=_max_length(path, config))
+
+
+def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor that the graph reads."""
+    hidden, wide = config.hidden_size, config.intermediate_size
+    shapes: dict[str, tuple[int, ...]] = {
+        "bert.embeddings.word_embeddings.weight": (config.vocab_size, hidden),
+        "bert.embeddings.position_embeddings.weight": (config.max_positions, hidden),
+        "bert.embeddings.token_type_embeddings.weight": (config.type_vocab_size, hidden),
+    }
+
+    def linear(name: str, inputs: int, outputs: int) -> None:
+        shapes[f"{name}.weight"] = (outputs, inputs)
+        shapes[f"{name}.bias"] = (outputs,)
+
+    def norm(name: str) -> None:
+        shapes[f"{name}.weight"] = shapes[f"{name}.bias"] = (hidden,)
+
+    norm("bert.embeddings.LayerNorm")
+    for index in range(config.num_layers):
+        layer = f"bert.encoder.layer.{index}"
+        for part in ("query", "key", "value"):
+            linear(f"{layer}.attention.self.{part}", hidden, hidden)
+        linear(f"{layer}.attention.output.dense", hidden, hidden)
+        norm(f"{layer}.attention.output.LayerNorm")
+        linear(f"{layer}.intermediate.dense", hidden, wide)
+        linear(f"{layer}.output.dense", wide, hidden)
+        norm(f"{layer}.output.LayerNorm")
+    linear("bert.pooler.dense", hidden, hidden)
+    linear("classifier", hidden, 1)
+    return shapes
+
+
+def _is_hub_id(name: str) -> bool:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    if name.count("/") > 1 or name.startswith((".", "/", "~")):
+        return False
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
+
+
+def _download(
+    hub_id: str,
+    *,
+    revision: str | None,
+    token: str | bool | None,
+    cache_folder: str | Path | None,
+    local_files_only: bool,
+) -> Path:
+    # Imported here: a packaged model or a folder never needs the hub client.
+    import httpx2 as httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(
+                hub_id,
+                revision=revision,
+                token=token,
+                cache_dir=cache_folder,
+                local_files_only=local_files_only,
+                allow_patterns=_HUB_FILES,
+            )
+        )
+    except (LocalEntryNotFoundError, httpx.TransportError, OSError) as error:
+        if isinstance(error, HfHubHTTPError):
+            raise _hub_refused(hub_id, error) from error
+        raise ModelNotFoundError(
+            expected=f"{hub_id!r} as a packaged name, a folder, in the local cache or on the hub",
+            found=f"none of them: not cached, and the hub is out of reach ({type(error).__name__})",
+            fix=(
+                "Connect once to download it, or copy the model's folder here and give its path. "
+                f"Packaged names work offline: {', '.join(packaged_names()) or 'none'}."
+            ),
+        ) from error
+
+
+def _hub_refused(hub_id: str, error: Exception) -> ModelNotFoundError:
+    return ModelNotFoundError(
+        expected=f"a public model {hub_id!r}, or a token that may read it",
+        found=str(error).splitlines()[0],
+        fix="Check the id and the revision; for a private model give token=... or log in with `hf auth login`.",
+    )
+
+
+def _not_a_folder(path: Path) -> ModelFolderError:
+    if path.suffix.lower() in _PICKLE_ENDINGS:
+        return ModelFolderError(
+            file=path,
+            expected="a folder with model.safetensors",
+            found="a pickle file, which can run code when it is opened and is never read",
+            fix="Save the model again with sentence-transformers (safe_serialization=True), and give its folder.",
+        )
+    return ModelFolderError(
+        file=path,
+        expected=f"a folder with {', '.join(NEEDED_FILES)}",
+        found="a file",
+        fix="Give the folder that holds it.",
+    )
+
+
+def _missing_file(path: Path, name: str) -> ModelFolderError:
+    pickles = sorted(p.name for p in path.iterdir() if p.suffix.lower() in _PICKLE_ENDINGS)
+    if name == WEIGHTS_FILE and pickles:
+        return ModelFolderError(
+            file=path / name,
+            expected="the weights as safetensors",
+            found=f"only {pickles[0]}, a pickle, which can run code when it is opened and is never read",
+            fix="Save the model again with sentence-transformers (safe_serialization=True).",
+        )
+    return ModelFolderError(
+        file=path / name,
+        expected=f"a model folder with {', '.join(NEEDED_FILES)}",
+        found=f"no {name}",
+        fix="Give a folder that sentence-transformers' or glossrank's save_pretrained wrote.",
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelFolderError(
+            file=path,
+            expected="a JSON object in UTF-8",
+            found=str(error),
+            fix="Copy the file again from where the model came from.",
+        ) from error
+    if not isinstance(content, dict):
+        raise ModelFolderError(
+            file=path,
+            expected="a JSON object",
+            found=type(content).__name__,
+            fix="Copy the file again from where the model came from.",
+        )
+    return content
+
+
+def _parse_config(path: Path, raw: dict[str, Any]) -> ModelConfig:
+    file = path / CONFIG_FILE
+    _check_supported(file, raw)
+    sizes: dict[str, int] = {}
+    for key in (
+        "num_hidden_layers",
+        "hidden_size",
+        "num_attention_heads",
+        "intermediate_size",
+        "vocab_size",
+        "max_position_embeddings",
+        "type_vocab_size",
+    ):
+        value = raw.get(key)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ModelFolderError(
+                file=file,
+                expected=f"a positive whole number under {key!r}",
+                found=repr(value),
+                fix="Copy the file again from where the model came from.",
+            )
+        sizes[key] = value
+    if sizes["hidden_size"] % sizes["num_attention_heads"]:
+        raise ModelFolderError(
+            file=file,
+            expected="a hidden_size that the number of attention heads divides",
+            found=f"{sizes['hidden_size']} and {sizes['num_attention_heads']} heads",
+            fix="Copy the file again from where the model came from.",
+        )
+    return ModelConfig(
+        num_layers=sizes["num_hidden_layers"],
+        hidden_size=sizes["hidden_size"],
+        num_heads=sizes["num_attention_heads"],
+        intermediate_size=sizes["intermediate_size"],
+        vocab_size=sizes["vocab_size"],
+        max_positions=sizes["max_position_embeddings"],
+        type_vocab_size=sizes["type_vocab_size"],
+        layer_norm_eps=float(raw.get("layer_norm_eps", 1e-12)),
+        activation=_saved_activation(path, raw),
+    )
+
+
+def _check_supported(file: Path, raw: dict[str, Any]) -> None:
+    found = None
+    architectures = raw.get("architectures") or []
+    if raw.get("model_type") != "bert" or (architectures and architectures[0] != _ARCHITECTURE):
+        found = f"{raw.get('model_type')!r} with {', '.join(map(str, architectures)) or 'no architecture named'}"
+    elif raw.get("hidden_act", "gelu") != "gelu":
+        found = f"hidden_act {raw['hidden_act']!r}"
+    elif raw.get("position_embedding_type", "absolute") != "absolute":
+        found = f"position_embedding_type {raw['position_embedding_type']!r}"
+    if found is not None:
+        raise UnsupportedModelError(
+            file=file,
+            expected=f"model_type 'bert', {_ARCHITECTURE}, gelu, absolute positions",
+            found=found,
+            fix="glossrank runs BERT cross-encoders (MiniLM, TinyBERT, BERT); choose one of those.",
+        )
+    labels = raw.get("num_labels", len(raw["id2label"]) if "id2label" in raw else 2)
+    if labels != 1:
+        raise UnsupportedModelError(
+            file=file,
+            expected="one output label, a relevance score",
+            found=f"{labels} labels",
+            fix="Choose a cross-encoder that was trained for ranking (num_labels=1).",
+        )
+
+
+def _saved_activation(path: Path, raw: dict[str, Any]) -> str | None:
+    """The saved activation's dotted name, in sentence-transformers' order of places."""
+    places: list[Any] = [raw.get("sentence_transformers"), None]
+    if (path / SENTENCE_TRANSFORMERS_FILE).is_file():
+        places[1] = _read_json(path / SENTENCE_TRANSFORMERS_FILE)
+    for place in reversed(places):
+        if isinstance(place, dict) and place.get("activation_fn"):
+            return str(place["activation_fn"])
+    legacy = raw.get("sbert_ce_default_activation_function")
+    return None if legacy is None else str(legacy)
+
+
+def _max_length(path: Path, config: ModelConfig) -> int:
+    limit = config.max_positions
+    file = path / TOKENIZER_CONFIG_FILE
+    if file.is_file():
+        saved = _read_json(file).get("model_max_length")
+        # transformers writes 1e30 for "no limit".
+        if isinstance(saved, int | float) and 0 < saved < limit:
+            limit = int(saved)
+    return limit
+
+
+def _read_tokenizer(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception
+        raise ModelFolderError(
+            file=path,
+            expected="a tokenizer as Hugging Face tokenizers saves it",
+            found=str(error),
+            fix="Copy the file again from where the model came from.",
+        ) from error
+
+
+def _read_weights(path: Path, config: ModelConfig) -> dict[str, FloatArray]:
+    try:
+        tensors = dict(safetensors.deserialize(path.read_bytes()))
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ModelFolderError(
+            file=path,
+            expected="a whole safetensors file",
+            found=f"one that cannot be read ({error})",
+            fix="Copy or download the file again; it may be cut short.",
+        ) from error
+    weights: dict[str, FloatArray] = {}
+    for name, shape in expected_shapes(config).items():
+        if name not in tensors:
+            raise _bad_tensor(path, f"a tensor {name!r}", "none of that name")
+        array = _to_float32(path, name, tensors[name])
+        if array.shape != shape:
+            raise _bad_tensor(path, f"{name!r} of shape {shape}", f"{array.shape}")
+        if not np.isfinite(array).all():
+            raise _bad_tensor(path, f"finite numbers in {name!r}", "NaN or infinity")
+        weights[name] = array
+    return weights
+
+
+def _to_float32(path: Path, name: str, tensor: Any) -> FloatArray:
+    dtype, data = tensor["dtype"], tensor["data"]
+    if dtype == "F32":
+        array = np.frombuffer(data, dtype=np.float32)
+    elif dtype == "F16":
+        array = np.frombuffer(data, dtype=np.float16).astype(np.float32)
+    elif dtype == "BF16":
+        # bfloat16 is the upper half of a float32.
+        array = (np.frombuffer(data, dtype=np.uint16).astype(np.uint32) << 16).view(np.float32)
+    else:
+        raise _bad_tensor(path, f"{name!r} as F32, F16 or BF16", str(dtype))
+    return array.reshape(tensor["shape"])
+
+
+def _bad_tensor(path: Path, expected: str, found: str) -> ModelFolderError:
+    return ModelFolderError(
+        file=path,
+        expected=expected,
+        found=found,
+        fix="The weights do not belong to this config.json, or training went wrong: save the model again.",
+    )

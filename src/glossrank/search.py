@@ -1,0 +1,46 @@
+"""A question against a glossary, to ranked answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from glossrank.cross_encoder import CrossEncoder
+from glossrank.errors import InputError
+from glossrank.glossary import Glossary, Term
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A term with its place (1 is best) and its score on the model's own scale."""
+
+    place: int
+    term: Term
+    score: float
+
+
+def ask(
+    question: str, *, glossary: Glossary, model: CrossEncoder, top_k: int | None = None
+) -> list[Answer]:
+    """Score every term of the glossary and return the best ``top_k`` (all by default).
+
+    Order is by logit; equal logits are ordered by term id, so that it does not depend on
+    the order of the glossary.
+
+    Raises:
+        InputError: the question has no text.
+    """
+    if not question.strip():
+        raise InputError(
+            expected="a question", found="an empty text", fix="Ask in plain words what you want to know."
+        )
+    pairs = [(question, term.document) for term in glossary.terms]
+    logits = model.logits(pairs)
+    scores = model.activation_fn(logits)
+    ids = [term.id for term in glossary.terms]
+    order = np.lexsort((ids, -logits))[:top_k]
+    return [
+        Answer(place=place, term=glossary.terms[row], score=float(scores[row]))
+        for place, row in enumerate(order.tolist(), start=1)
+    ]

@@ -1,0 +1,218 @@
+"""Rows of CSV, TSV, JSONL and JSON files, each with its line, and errors that name it.
+
+Used by the glossary and the labelled pairs, which know what the columns mean.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glossrank.errors import InputError
+
+MAX_TEXT = 100_000
+"""Characters of one cell. A longer one is a broken file (a quote that never closes), not a
+text: the model reads some 2,000 characters."""
+
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_KINDS = (*DELIMITERS, ".jsonl", ".json")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record of a file.
+
+    Attributes:
+        line: 1-based line on which the record starts (for JSON arrays, its position).
+        values: column name to cell; text from CSV and TSV, JSON values from the others.
+    """
+
+    line: int
+    values: dict[str, Any]
+
+
+def read_text(path: Path) -> str:
+    """The file as UTF-8 text, without a byte-order mark.
+
+    Raises:
+        InputError: it is not there, cannot be read, is empty, or is not UTF-8 (the line
+            and the byte are named).
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            file=path,
+            expected="a file that can be read",
+            found=error.strerror or str(error),
+            fix="Check the path and its permissions.",
+        ) from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            file=path,
+            line=content.count(b"\n", 0, error.start) + 1,
+            expected="text in UTF-8",
+            found=f"the byte 0x{content[error.start]:02x}, as Latin-1 or Windows-1252 writes it",
+            fix="Save the file as UTF-8 (in Excel: 'CSV UTF-8').",
+        ) from error
+    if not text.strip():
+        raise InputError(
+            file=path, expected="at least one row", found="an empty file", fix="Fill the file."
+        )
+    return text
+
+
+def read_rows(path: Path, *, columns: tuple[str, ...]) -> Iterator[Row | InputError]:
+    """The file's records; a broken one is yielded as the error it deserves.
+
+    Args:
+        path: the suffix says what it is: .csv, .tsv, .jsonl or .json (an array of objects).
+        columns: names that every record must have.
+
+    Raises:
+        InputError: the file as a whole cannot be read: see :func:`read_text`, an unknown
+            suffix, or a missing column.
+    """
+    kind = path.suffix.lower()
+    if kind not in _KINDS:
+        raise InputError(
+            file=path,
+            expected=f"a file that ends in {', '.join(_KINDS)}",
+            found=repr(path.suffix),
+            fix="Rename or convert the file.",
+        )
+    text = read_text(path)
+    if kind in DELIMITERS:
+        rows = _delimited_rows(path, text, DELIMITERS[kind], columns)
+    else:
+        rows = _jsonl_rows(path, text) if kind == ".jsonl" else _json_rows(path, text)
+        rows = _with_columns(path, rows, columns)
+    for row in rows:
+        yield _too_long(path, row) if isinstance(row, Row) else row
+
+
+def _too_long(path: Path, row: Row) -> Row | InputError:
+    for name, value in row.values.items():
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            return InputError(
+                file=path,
+                line=row.line,
+                expected=f"at most {MAX_TEXT:,} characters in {name!r}",
+                found=f"{len(value):,}",
+                fix="Shorten the text, or look for a quote that never closes.",
+            )
+    return row
+
+
+def _delimited_rows(
+    path: Path, text: str, delimiter: str, columns: tuple[str, ...]
+) -> Iterator[Row | InputError]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line = 1
+    try:
+        header = [name.strip() for name in next(reader)]
+        _require(path, 1, columns, header)
+        while True:
+            line = reader.line_num + 1
+            cells = next(reader, None)
+            if cells is None:
+                return
+            if not any(cells):
+                continue
+            if len(cells) != len(header):
+                yield InputError(
+                    file=path,
+                    line=line,
+                    expected=f"{len(header)} cells, as in the header",
+                    found=str(len(cells)),
+                    fix="Quote cells that contain the delimiter.",
+                )
+                continue
+            yield Row(line, dict(zip(header, cells, strict=True)))
+    except csv.Error as error:
+        raise InputError(
+            file=path,
+            line=line,
+            expected=f"a record of cells of at most {MAX_TEXT:,} characters, quotes closed",
+            found=str(error),
+            fix="Look for a quote that never closes, or shorten the text.",
+        ) from error
+
+
+def _jsonl_rows(path: Path, text: str) -> Iterator[Row | InputError]:
+    # Not splitlines(): JSON strings may hold U+2028 and its like unescaped.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield _json_row(path, number, json.loads(line))
+        except (json.JSONDecodeError, RecursionError) as error:
+            yield InputError(
+                file=path,
+                line=number,
+                expected="one JSON object",
+                found=f"a broken line ({error})",
+                fix="Write one whole object a line.",
+            )
+
+
+def _json_rows(path: Path, text: str) -> Iterator[Row | InputError]:
+    try:
+        records = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(
+            file=path,
+            line=getattr(error, "lineno", None),
+            expected="a JSON array of objects",
+            found=str(error),
+            fix="Mend the JSON.",
+        ) from error
+    if not isinstance(records, list) or not records:
+        raise InputError(
+            file=path,
+            expected="a JSON array of objects",
+            found="an empty array" if records == [] else type(records).__name__,
+            fix="Write an array with one object a record.",
+        )
+    for number, record in enumerate(records, start=1):
+        yield _json_row(path, number, record)
+
+
+def _json_row(path: Path, number: int, record: Any) -> Row | InputError:
+    if isinstance(record, dict):
+        return Row(number, record)
+    return InputError(
+        file=path,
+        line=number,
+        expected="a JSON object",
+        found=type(record).__name__,
+        fix="Write one object a record.",
+    )
+
+
+def _with_columns(
+    path: Path, rows: Iterator[Row | InputError], columns: tuple[str, ...]
+) -> Iterator[Row | InputError]:
+    for row in rows:
+        if isinstance(row, Row):
+            _require(path, row.line, columns, list(row.values))
+        yield row
+
+
+def _require(path: Path, line: int, columns: tuple[str, ...], header: list[str]) -> None:
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise InputError(
+            file=path,
+            line=line,
+            expected=f"the columns {', '.join(columns)}",
+            found=f"{', '.join(header) or 'none'} (missing: {', '.join(missing)})",
+            fix="Name the columns so; others may stand beside them.",
+        )

@@ -1,0 +1,358 @@
+"""One training run: labelled pairs and a base model to a new model folder.
+
+sentence-transformers' ``CrossEncoderTrainer`` does the training. The output folder appears
+whole or not at all; until then everything is in ``OUTPUT.training``, from which an
+interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glossrank.errors import GlossrankError, MissingExtraError, OutputError
+from glossrank.judgments import LabelledPair
+from glossrank.model_folder import CONFIG_FILE, find_folder, load_model_folder
+from glossrank.output import new_folder, refuse_existing
+from glossrank.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
+    from sentence_transformers.cross_encoder import CrossEncoderTrainer
+
+_RUN_FILE = "run.json"
+_NEEDED_MODULES = ("torch", "sentence_transformers", "datasets", "accelerate")
+
+
+class TrainingInterrupted(GlossrankError):
+    """The run was stopped on request; ``resume`` goes on from the last checkpoint."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is: optimizer steps, the last step's loss, seconds left at this rate."""
+
+    step: int
+    steps: int
+    loss: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What a finished run says of itself, for the model card and the closing line.
+
+    Attributes:
+        hyperparameters: every training argument as it was, by name.
+        changed: those that differ from sentence-transformers' defaults.
+        final_loss: mean loss over the last epoch.
+        seconds: time of the training loop alone.
+    """
+
+    base: str
+    output: Path
+    pairs: Sequence[LabelledPair]
+    hyperparameters: dict[str, Any]
+    changed: dict[str, Any]
+    final_loss: float
+    seconds: float
+
+
+def train(
+    pairs: Sequence[LabelledPair],
+    *,
+    base: str | Path,
+    output: Path,
+    recipe: Recipe | None = None,
+    resume: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    finish: Callable[[Path, TrainingRun], None] | None = None,
+) -> TrainingRun:
+    """Fine-tune ``base`` on ``pairs`` and write the model folder ``output`` (fp16 weights).
+
+    Args:
+        base: packaged name, folder or hub id of a BERT cross-encoder with one label.
+        recipe: hyperparameters; the model card's by default.
+        resume: go on from ``OUTPUT.training``, which must be of the same run.
+        on_progress: called after every optimizer step.
+        stop: asked after every step; True saves a checkpoint and ends the run.
+        finish: called with the still hidden folder, to add files to it (the model card).
+
+    Raises:
+        MissingExtraError: the extra [train] is not installed.
+        OutputError: ``output`` exists, cannot be written, or another run's checkpoints
+            are in the way.
+        TrainingInterrupted: ``stop`` said so; a checkpoint is left.
+        ModelError: the base cannot be used.
+    """
+    for name in _NEEDED_MODULES:
+        if find_spec(name) is None:
+            raise MissingExtraError(feature="training", extra="train", missing=name)
+    recipe = recipe or Recipe()
+    refuse_existing(output)
+    base_path = find_folder(base)
+    load_model_folder(base_path).weights()
+    work = output.with_name(f"{output.name}.training")
+    checkpoint = _prepare_work(work, pairs, str(base), recipe, resume=resume)
+    try:
+        run = _run(
+            pairs, str(base), base_path, output, work, checkpoint, recipe, on_progress, stop, finish
+        )
+    except BaseException:
+        if not any(work.glob("checkpoint-*")):
+            shutil.rmtree(work, ignore_errors=True)
+        raise
+    shutil.rmtree(work, ignore_errors=True)
+    return run
+
+
+def _run(
+    pairs: Sequence[LabelledPair],
+    base: str,
+    base_path: Path,
+    output: Path,
+    work: Path,
+    checkpoint: Path | None,
+    recipe: Recipe,
+    on_progress: Callable[[Progress], None] | None,
+    stop: Callable[[], bool],
+    finish: Callable[[Path, TrainingRun], None] | None,
+) -> TrainingRun:
+    with _quiet_libraries():
+        trainer = _build_trainer(pairs, base_path, work, recipe)
+        clock = _Clock(trainer, on_progress, stop)
+        trainer.add_callback(clock.callback)
+        start = time.perf_counter()
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        seconds = time.perf_counter() - start
+        if clock.stopped:
+            raise TrainingInterrupted(
+                file=work,
+                expected=f"{trainer.state.max_steps} steps",
+                found=f"a stop after {trainer.state.global_step}",
+                fix="Give the same command with --resume to go on, or remove the folder to give up.",
+            )
+        hyperparameters, changed = _arguments_of(trainer)
+        run = TrainingRun(
+            base=base,
+            output=output,
+            pairs=pairs,
+            hyperparameters=hyperparameters,
+            changed=changed,
+            final_loss=clock.last_epoch_loss(),
+            seconds=seconds,
+        )
+        with new_folder(output) as folder:
+            save_half(trainer.model, folder)
+            if finish is not None:
+                finish(folder, run)
+    return run
+
+
+def save_half(model: CrossEncoder, folder: Path) -> None:
+    """Write a sentence-transformers model as fp16 weights that are run in fp32.
+
+    ``config.json`` keeps ``"dtype": "float32"``: transformers then computes in fp32, where
+    fp16 arithmetic on a CPU would be slow and coarse.
+    """
+    model.half()
+    model.save_pretrained(str(folder), create_model_card=False)
+    file = folder / CONFIG_FILE
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config["dtype"] = "float32"
+    file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def training_arguments(recipe: Recipe, work: Path) -> Any:
+    """The ``CrossEncoderTrainingArguments`` of a run that keeps its checkpoints in ``work``."""
+    from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
+
+    return CrossEncoderTrainingArguments(
+        output_dir=str(work),
+        save_strategy="epoch",
+        save_total_limit=1,
+        logging_strategy="steps",
+        logging_steps=1,
+        report_to="none",
+        **dataclasses.asdict(recipe),
+    )
+
+
+def _prepare_work(
+    work: Path, pairs: Sequence[LabelledPair], base: str, recipe: Recipe, *, resume: bool
+) -> Path | None:
+    """Make the folder of checkpoints, or find the one to go on from."""
+    texts = json.dumps([[p.question, p.document, p.label] for p in pairs])
+    wanted = {
+        "pairs_sha256": hashlib.sha256(texts.encode()).hexdigest(),
+        "base": base,
+        "recipe": dataclasses.asdict(recipe),
+    }
+    checkpoints = sorted(work.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
+    if resume and checkpoints:
+        found = json.loads((work / _RUN_FILE).read_text(encoding="utf-8"))
+        if found != wanted:
+            different = [key for key, value in wanted.items() if found.get(key) != value]
+            raise OutputError(
+                file=work,
+                expected="checkpoints of the same pairs, base and recipe",
+                found=f"another {', '.join(different)}",
+                fix="Give the command of that run, or remove the folder to start anew.",
+            )
+        return checkpoints[-1]
+    if checkpoints:
+        raise OutputError(
+            file=work,
+            expected="no checkpoints of an earlier run",
+            found=checkpoints[-1].name,
+            fix="Add --resume to go on from there, or remove the folder to start anew.",
+        )
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        (work / _RUN_FILE).write_text(json.dumps(wanted), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            file=work,
+            expected="room and permission to write",
+            found=error.strerror or str(error),
+            fix="Free some space or choose another place.",
+        ) from error
+    return None
+
+
+def _build_trainer(
+    pairs: Sequence[LabelledPair], base: Path, work: Path, recipe: Recipe
+) -> CrossEncoderTrainer:
+    import torch
+    from datasets import Dataset
+    from sentence_transformers import CrossEncoder
+    from sentence_transformers.cross_encoder import CrossEncoderTrainer
+    from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
+    from transformers import set_seed
+    from transformers.trainer_callback import PrinterCallback
+
+    set_seed(recipe.seed)
+    # fp32 whatever the folder holds: fp16 weights would otherwise be trained in fp16.
+    model = CrossEncoder(str(base), num_labels=1, model_kwargs={"dtype": torch.float32})
+    dataset = Dataset.from_dict(
+        {
+            "sentence_0": [p.question for p in pairs],
+            "sentence_1": [p.document for p in pairs],
+            "label": [p.label for p in pairs],
+        }
+    )
+    loss = BinaryCrossEntropyLoss(model, activation_fn=torch.nn.Identity(), pos_weight=None)
+    trainer = CrossEncoderTrainer(
+        model=model,
+        args=training_arguments(recipe, work),
+        train_dataset=dataset,
+        loss=loss,
+    )
+    # It prints every log line to stdout when tqdm is off.
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+class _Clock:
+    """Watches a run: reports progress, asks whether to stop, remembers the losses."""
+
+    def __init__(
+        self,
+        trainer: CrossEncoderTrainer,
+        on_progress: Callable[[Progress], None] | None,
+        stop: Callable[[], bool],
+    ) -> None:
+        from transformers import TrainerCallback
+
+        self.stopped = False
+        self._losses: list[tuple[float, float]] = []
+        started: list[tuple[float, int]] = []
+        clock = self
+
+        class Callback(TrainerCallback):  # type: ignore[misc]
+            def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+                if not started:
+                    started.append((time.perf_counter(), state.global_step))
+
+            def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+                if stop() and state.global_step < state.max_steps:
+                    clock.stopped = True
+                    control.should_save = True
+                    control.should_training_stop = True
+
+            def on_log(
+                self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any
+            ) -> None:
+                if not logs or "loss" not in logs:
+                    return
+                clock._losses.append((float(state.epoch), float(logs["loss"])))
+                if on_progress is not None:
+                    since, first = started[0]
+                    rate = (time.perf_counter() - since) / max(1, state.global_step - first)
+                    left = rate * (state.max_steps - state.global_step)
+                    on_progress(
+                        Progress(state.global_step, state.max_steps, float(logs["loss"]), left)
+                    )
+
+        self.callback = Callback()
+
+    def last_epoch_loss(self) -> float:
+        """Mean of the logged losses of the last whole epoch."""
+        end = self._losses[-1][0]
+        last = [loss for epoch, loss in self._losses if epoch > end - 1]
+        return sum(last) / len(last)
+
+
+# Arguments that say where and how a run is watched, not how it learns.
+_NOT_HYPERPARAMETERS = (
+    "output_dir", "do_train", "do_eval", "eval_delay", "eval_steps", "run_name", "report_to",
+    "project", "trackio_space_id", "hub_token", "push_to_hub_token",
+)  # fmt: skip
+_NOT_HYPERPARAMETER_PREFIXES = ("logging_", "save_strategy", "save_steps", "save_total_limit")
+
+
+def _arguments_of(trainer: CrossEncoderTrainer) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All hyperparameters of the run, and those that differ from the library's defaults."""
+    shown = {
+        key: value
+        for key, value in trainer.args.to_dict().items()
+        if key not in _NOT_HYPERPARAMETERS and not key.startswith(_NOT_HYPERPARAMETER_PREFIXES)
+    }
+    defaults = type(trainer.args)(output_dir=trainer.args.output_dir, report_to="none").to_dict()
+    changed = {key: value for key, value in shown.items() if defaults[key] != value}
+    return shown, changed
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep the libraries' own bars and hints off the terminal while a run lasts."""
+    from datasets.utils import logging as datasets_logging
+    from transformers.utils import logging as transformers_logging
+
+    bars = transformers_logging.is_progress_bar_enabled()
+    level = logging.getLogger("sentence_transformers").level
+    transformers_logging.disable_progress_bar()
+    datasets_logging.disable_progress_bar()
+    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # The card's dataloader_pin_memory is True, which means nothing without a GPU.
+            warnings.filterwarnings("ignore", message=".*pin_memory.*")
+            yield
+    finally:
+        logging.getLogger("sentence_transformers").setLevel(level)
+        datasets_logging.enable_progress_bar()
+        if bars:
+            transformers_logging.enable_progress_bar()
