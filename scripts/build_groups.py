@@ -29,7 +29,12 @@ QUESTION_CHARACTERS = 120
 TYPO_SHARE = 0.15
 # How many groups each source gives, in parts of the whole.
 SHARES = {"pedia": 0.5, "fibo": 0.12, "ferc": 0.1, "wordnet": 0.28}
-DEFINITION_FORMS = ("{term} can be defined as {text}", "{term}: {text}", "{term} - {text}", "{text}")
+DEFINITION_FORMS = (
+    "{term} can be defined as {text}",
+    "{term}: {text}",
+    "{term} - {text}",
+    "{text}",
+)
 DEFINITION_QUESTIONS = (
     "what is {term}", "{term}", "What does {term} mean?", "define {term}", "{term} meaning",
     "Can you explain {term}?", "What is our {term}?", "how much {term} do we have",
@@ -122,7 +127,7 @@ def definitions(path: Path, rng: random.Random) -> Iterator[tuple[str, str]]:
         if len(text) < 30:
             continue
         form = rng.choice(DEFINITION_FORMS)
-        right = form.format(term=term, text=lower_first(text[: PASSAGE_CHARACTERS]))
+        right = form.format(term=term, text=lower_first(text[:PASSAGE_CHARACTERS]))
         if rng.random() < 0.6:
             yield rng.choice(DEFINITION_QUESTIONS).format(term=lower_first(term)), right
         else:
@@ -156,7 +161,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path)
     parser.add_argument("--text", type=Path, required=True, help="folder of the .jsonl.gz files")
-    parser.add_argument("--wordnet", type=Path, required=True, help="folder of data.noun and others")
+    parser.add_argument(
+        "--wordnet", type=Path, required=True, help="folder of data.noun and others"
+    )
     parser.add_argument("--groups", type=int, required=True)
     options = parser.parse_args()
     rng = random.Random(SEED)
@@ -181,6 +188,8 @@ def main() -> None:
                 break
     rng.shuffle(found)
     passages = list(dict.fromkeys(right for _, _, right in found))
+    if len(passages) <= HARD + RANDOM:
+        raise SystemExit(f"{len(passages)} passages are too few for groups of {1 + HARD + RANDOM}")
     index = bm25s.BM25()
     index.index(bm25s.tokenize(passages, stopwords="en", show_progress=False), show_progress=False)
     asked = bm25s.tokenize([q for _, q, _ in found], stopwords="en", show_progress=False)

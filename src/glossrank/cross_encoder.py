@@ -6,12 +6,13 @@ written for it can call this class unchanged; what runs is glossrank's own engin
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,11 @@ from numpy.typing import NDArray
 from glossrank import activations
 from glossrank.encoding import PairEncoder
 from glossrank.engines.openvino import OpenVINOEngine, Precision
-from glossrank.errors import MissingExtraError
+from glossrank.errors import MissingExtraError, ModelFolderError
 from glossrank.model_folder import (
     CONFIG_FILE,
     SENTENCE_TRANSFORMERS_FILE,
+    TOKENIZER_CONFIG_FILE,
     find_folder,
     load_model_folder,
 )
@@ -32,9 +34,28 @@ logger = logging.getLogger(__name__)
 
 Pair: TypeAlias = Sequence[str]
 FloatArray = NDArray[np.float32]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # What belongs to a model; a folder may hold checkpoints and logs besides.
 _SAVED_ENDINGS = (".json", ".txt", ".md", ".safetensors")
+
+
+def _renamed(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Also accept the older names of keyword arguments, as sentence-transformers does."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+            for old, new in names.items():
+                if old in kwargs:
+                    value = kwargs.pop(old)
+                    kwargs.setdefault(new, value)
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    return decorate
 
 
 class CrossEncoder:
@@ -47,7 +68,7 @@ class CrossEncoder:
         max_length: tokens per pair; by default what the model allows (512 for MiniLM).
         activation_fn: from logits to scores, a numpy function or a torch module. By
             default the saved one, else sigmoid.
-        device: ``"cpu"`` or None.
+        device: ``"cpu"``, ``torch.device("cpu")`` or None.
         cache_folder, revision, token, local_files_only: for hub ids, see
             :func:`glossrank.model_folder.find_folder`.
         precision: ``"fp32"``, ``"bf16"``, or ``"auto"``: bf16 where the CPU has AMX-BF16.
@@ -60,13 +81,21 @@ class CrossEncoder:
         ValueError: for options that this class does not have.
     """
 
+    @_renamed(
+        model_name="model_name_or_path",
+        automodel_args="model_kwargs",
+        tokenizer_args="tokenizer_kwargs",
+        config_args="config_kwargs",
+        cache_dir="cache_folder",
+        default_activation_function="activation_fn",
+    )
     def __init__(
         self,
         model_name_or_path: str | Path,
         num_labels: int | None = None,
         max_length: int | None = None,
         activation_fn: Callable[[Any], Any] | None = None,
-        device: str | None = None,
+        device: Any = None,
         *,
         cache_folder: str | Path | None = None,
         trust_remote_code: bool = False,
@@ -97,17 +126,14 @@ class CrossEncoder:
             local_files_only=local_files_only,
         )
         self._folder = load_model_folder(path)
-        if activation_fn is None:
-            self.activation_fn = activations.from_name(self._folder.config.activation)
-        else:
-            self.activation_fn = activations.from_callable(activation_fn)
-        limit = self._folder.max_length
-        if max_length is not None and max_length > self._folder.config.max_positions:
-            raise ValueError(
-                f"max_length must be at most {self._folder.config.max_positions}, "
-                f"the model's positions, got {max_length}."
-            )
-        self._encoder = PairEncoder(self._folder.tokenizer(), max_length=max_length or limit)
+        self._activation_fn = (
+            activations.from_name(self._folder.config.activation)
+            if activation_fn is None
+            else activations.from_callable(activation_fn)
+        )
+        self._encoder = PairEncoder(self._folder.tokenizer(), max_length=self._folder.max_length)
+        if max_length is not None:
+            self.max_seq_length = max_length
         self._engine = OpenVINOEngine(self._folder, precision=precision)
 
     @property
@@ -116,12 +142,26 @@ class CrossEncoder:
         return 1
 
     @property
+    def activation_fn(self) -> activations.ActivationFn:
+        """From logits to scores, fp32 ``[pairs]`` each; can be set, to a torch module too."""
+        return self._activation_fn
+
+    @activation_fn.setter
+    def activation_fn(self, function: Callable[[Any], Any]) -> None:
+        self._activation_fn = activations.from_callable(function)
+
+    @property
     def max_seq_length(self) -> int:
         """Tokens per pair, special tokens included; can be set."""
         return self._encoder.max_length
 
     @max_seq_length.setter
     def max_seq_length(self, value: int) -> None:
+        most = self._folder.config.max_positions
+        if value > most:
+            raise ValueError(
+                f"max_length must be at most {most}, the positions of the model, got {value}."
+            )
         self._encoder.max_length = value
 
     @property
@@ -148,6 +188,7 @@ class CrossEncoder:
         """The folder that the model was read from."""
         return self._folder.path
 
+    @_renamed(sentences="inputs", activation_fct="activation_fn")
     def predict(
         self,
         inputs: Sequence[Pair] | Pair | NDArray[Any] | None = None,
@@ -159,16 +200,15 @@ class CrossEncoder:
         apply_softmax: bool | None = False,
         convert_to_numpy: bool = True,
         convert_to_tensor: bool = False,
-        device: str | None = None,
+        device: Any = None,
         *,
-        sentences: Sequence[Pair] | Pair | None = None,
         num_workers: int | None = None,
     ) -> Any:
         """Score pairs.
 
         Args:
             inputs: pairs of texts (lists, tuples or a 2-D numpy array of strings), or one
-                pair. Never changed. ``sentences`` is the older name.
+                pair. Never changed.
             batch_size: an upper bound on the pairs of a batch. By default batches are cut
                 by tokens alone, which is faster; the scores are the same.
             activation_fn: instead of the model's own, for this call.
@@ -176,6 +216,7 @@ class CrossEncoder:
             convert_to_tensor: one torch tensor; overrides ``convert_to_numpy``.
             show_progress_bar, apply_softmax, num_workers: accepted for
                 sentence-transformers' callers; without effect on one label.
+            ``sentences`` and ``activation_fct`` are older names.
 
         Returns:
             fp32 ``[pairs]``; one scalar for one pair; an empty array for no pairs. Logits
@@ -192,7 +233,7 @@ class CrossEncoder:
         _refuse_options(device)
         if batch_size is not None and batch_size <= 0:
             raise ValueError(f"batch_size must be a positive integer, got {batch_size}.")
-        pairs, single = _as_pairs(sentences if inputs is None else inputs)
+        pairs, single = _as_pairs(inputs)
         activation = (
             self.activation_fn
             if activation_fn is None
@@ -209,16 +250,28 @@ class CrossEncoder:
     def logits(
         self, pairs: Sequence[tuple[str, str]], *, batch_size: int | None = None
     ) -> FloatArray:
-        """fp32 ``[pairs]``: the model's raw output, before any activation."""
+        """fp32 ``[pairs]``: the model's raw output, before any activation.
+
+        Raises:
+            ModelFolderError: the weights are so large that a logit is not finite.
+        """
         logits = np.empty(len(pairs), dtype=np.float32)
         for batch in self._encoder.batches(pairs, max_pairs=batch_size):
             logits[batch.rows] = self._engine.logits(batch)
+        if not np.isfinite(logits).all():
+            raise ModelFolderError(
+                file=self._folder.path,
+                expected="weights that give finite scores",
+                found="an overflow",
+                fix="Train or download the model again; try precision='fp32' first.",
+            )
         return logits
 
     def score(self, text_pairs: Sequence[Pair]) -> list[float]:
         """Scores as Python floats: the call that LangChain's ``CrossEncoderReranker`` makes."""
         return [float(score) for score in self.predict(text_pairs)]
 
+    @_renamed(activation_fct="activation_fn")
     def rank(
         self,
         query: str,
@@ -230,7 +283,7 @@ class CrossEncoder:
         batch_size: int | None = None,
         show_progress_bar: bool | None = None,
         activation_fn: Callable[[Any], Any] | None = None,
-        device: str | None = None,
+        device: Any = None,
         *,
         apply_softmax: bool | None = None,
         convert_to_numpy: bool | None = None,
@@ -279,31 +332,28 @@ class CrossEncoder:
             for file in sorted(self._folder.path.iterdir()):
                 if file.suffix in _SAVED_ENDINGS:
                     shutil.copyfile(file, folder / file.name)
+            if self.max_seq_length != self._folder.max_length:
+                _change_json(folder / TOKENIZER_CONFIG_FILE, model_max_length=self.max_seq_length)
             name = activations.to_name(self.activation_fn)
             if name is None:
                 logger.warning(
                     "activation_fn is a function of yours and cannot be saved; the model keeps the saved one."
                 )
                 return
-            _save_activation(folder, name)
+            saved = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+            own = saved.get("sentence_transformers") or {}
+            _change_json(folder / CONFIG_FILE, sentence_transformers={**own, "activation_fn": name})
+            if (folder / SENTENCE_TRANSFORMERS_FILE).is_file():
+                _change_json(folder / SENTENCE_TRANSFORMERS_FILE, activation_fn=name)
 
 
-def _save_activation(folder: Path, name: str) -> None:
-    config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    config["sentence_transformers"] = {
-        **config.get("sentence_transformers", {}),
-        "activation_fn": name,
-    }
-    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    file = folder / SENTENCE_TRANSFORMERS_FILE
-    if file.is_file():
-        saved = json.loads(file.read_text(encoding="utf-8"))
-        saved["activation_fn"] = name
-        file.write_text(json.dumps(saved, indent=2) + "\n", encoding="utf-8")
+def _change_json(file: Path, **changes: Any) -> None:
+    content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    file.write_text(json.dumps({**content, **changes}, indent=2) + "\n", encoding="utf-8")
 
 
-def _refuse_options(device: str | None, **options: dict[str, Any] | None) -> None:
-    if device not in (None, "cpu"):
+def _refuse_options(device: object, **options: dict[str, Any] | None) -> None:
+    if device is not None and str(device) != "cpu":
         raise ValueError(f"device must be 'cpu', which glossrank runs on, got {device!r}.")
     for name, value in options.items():
         if value:

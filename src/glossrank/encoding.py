@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-TOKEN_BUDGET = 2048
-"""Padded tokens per batch. Measured on the 12 x 100 workload (benchmarks/LOG.md): from
-1,024 to 4,096 the throughput is flat, below it the matrices are too small."""
+TOKEN_BUDGET = 1024
+"""Padded tokens per batch. Measured on 256 short definitions (benchmarks/LOG.md): from 512
+to 2,048 the time is flat; larger batches pay for padding and fall out of the cache."""
 
 IntArray = NDArray[np.int32]
 

@@ -8,6 +8,7 @@
     │   ├── ModelNotFoundError  no such packaged name, folder or hub id
     │   ├── ModelFolderError    the folder is there, but a file in it is missing or broken
     │   └── UnsupportedModelError   a sound model that this engine cannot run
+    ├── TrainingInterruptedError    a training run was stopped on request
     └── MissingExtraError       a feature needs an optional dependency
 
 An error takes facts and composes the message: where, what was expected, what was
@@ -41,7 +42,8 @@ class GlossrankError(Exception):
         line: int | None = None,
     ) -> None:
         self.expected = expected
-        self.found = found
+        # A cell of a broken file can be megabytes long.
+        self.found = found if len(found) <= _LONGEST else f"{found[:_LONGEST]} ..."
         self.fix = fix
         self.file = None if file is None else Path(file)
         self.line = line
@@ -101,6 +103,10 @@ class UnsupportedModelError(ModelError):
     """A sound model that glossrank's engine cannot run."""
 
 
+class TrainingInterruptedError(GlossrankError):
+    """A run was stopped on request; ``resume`` goes on from its last checkpoint."""
+
+
 class MissingExtraError(GlossrankError):
     """A feature whose optional dependencies are not installed.
 
@@ -120,3 +126,4 @@ class MissingExtraError(GlossrankError):
 
 
 _PROBLEMS_SHOWN = 20
+_LONGEST = 200

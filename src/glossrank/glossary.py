@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glossrank.errors import InputError
-from glossrank.tables import read_rows
+from glossrank.tables import Row, cell_text, read_rows
 
 FINANCE_TERMS = Path(__file__).parent / "data" / "finance-terms"
 COLUMNS = ("term", "definition")
@@ -61,7 +61,7 @@ class Glossary:
         for row in read_rows(file, columns=COLUMNS):
             if isinstance(row, InputError):
                 raise row
-            term = _term(file, row.line, row.values)
+            term = _term(file, row)
             if term.id in terms:
                 raise InputError(
                     file=file,
@@ -88,22 +88,16 @@ def slug(term: str) -> str:
     return re.sub(r"[\W_]+", "-", bare.lower().replace("'", "")).strip("-") or term
 
 
-def _term(file: Path, line: int, values: dict[str, object]) -> Term:
+def _term(file: Path, row: Row) -> Term:
     texts = {}
     for name in COLUMNS:
-        text = values[name]
-        if not isinstance(text, str) or not text.strip():
-            raise InputError(
-                file=file,
-                line=line,
-                expected=f"a text under {name!r}",
-                found=repr(text),
-                fix="Fill the cell or remove the row.",
-            )
+        text = cell_text(file, row, name)
+        if isinstance(text, InputError):
+            raise text
         texts[name] = text.strip()
     return Term(
-        id=str(values.get("id") or slug(texts["term"])).strip(),
+        id=str(row.values.get("id") or "").strip() or slug(texts["term"]),
         term=texts["term"],
         definition=texts["definition"],
-        family=str(values.get("family") or ""),
+        family=str(row.values.get("family") or ""),
     )

@@ -14,7 +14,7 @@ from statistics import mean
 
 from glossrank.errors import InputError, PairsError
 from glossrank.glossary import Glossary
-from glossrank.tables import Row, read_rows
+from glossrank.tables import Row, cell_text, read_rows
 
 TEXT_COLUMNS = ("sentence_0", "sentence_1")
 PAIR_COLUMNS = (*TEXT_COLUMNS, "label")
@@ -115,22 +115,28 @@ def read_questions(path: Path, glossary: Glossary) -> list[JudgedQuestion]:
     for row in read_rows(path, columns=("question", "relevant")):
         if isinstance(row, InputError):
             raise row
+        text = cell_text(path, row, "question")
+        if isinstance(text, InputError):
+            raise text
         relevant = row.values["relevant"]
-        strangers = [t for t in relevant if t not in known] if isinstance(relevant, list) else []
-        if not isinstance(relevant, list) or not relevant or strangers:
+        ids = relevant if isinstance(relevant, list) else []
+        strangers = [t for t in ids if not isinstance(t, str) or t not in known]
+        if not ids or strangers or len(set(ids)) < len(ids):
             raise InputError(
                 file=path,
                 line=row.line,
-                expected=f"ids of terms of the glossary {glossary.name}",
+                expected=f"different ids of terms of the glossary {glossary.name}",
                 found=repr(strangers or relevant),
                 fix="Correct the ids, or give the glossary that belongs to the questions.",
             )
         questions.append(
             JudgedQuestion(
-                question=str(row.values["question"]),
-                relevant=tuple(relevant),
-                typo=bool(row.values.get("typo", False)),
+                question=text, relevant=tuple(ids), typo=row.values.get("typo", False) is True
             )
+        )
+    if not questions:
+        raise InputError(
+            file=path, expected="at least one question", found="none", fix="Fill the file."
         )
     return questions
 
@@ -170,19 +176,12 @@ def _labelled_pair(path: Path, row: Row) -> LabelledPair | InputError:
 
 
 def _texts(path: Path, row: Row) -> tuple[str, str] | InputError:
-    texts = []
-    for name in TEXT_COLUMNS:
-        text = row.values[name]
-        if not isinstance(text, str) or not text.strip():
-            return InputError(
-                file=path,
-                line=row.line,
-                expected=f"a text under {name!r}",
-                found=repr(text),
-                fix="Fill the cell or remove the row.",
-            )
-        texts.append(text)
-    return texts[0], texts[1]
+    first, second = (cell_text(path, row, name) for name in TEXT_COLUMNS)
+    if isinstance(first, InputError):
+        return first
+    if isinstance(second, InputError):
+        return second
+    return first, second
 
 
 def _contradiction(path: Path, first: LabelledPair, second: LabelledPair) -> InputError:

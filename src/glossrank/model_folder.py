@@ -10,6 +10,7 @@ This module does not know how a model is run.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,18 @@ NEEDED_FILES = (CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE)
 SENTENCE_TRANSFORMERS_FILE = "config_sentence_transformers.json"
 
 _PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
+# Far above any model that is sensible here; a broken number must not fill the memory.
+_LARGEST = {
+    "num_hidden_layers": 200,
+    "hidden_size": 20_000,
+    "num_attention_heads": 1_000,
+    "intermediate_size": 100_000,
+    "vocab_size": 5_000_000,
+    "max_position_embeddings": 1_000_000,
+    "type_vocab_size": 1_000,
+}
+# A pair's special tokens and one token of each text.
+_SHORTEST = 5
 _ARCHITECTURE = "BertForSequenceClassification"
 _HUB_FILES = ["*.json", WEIGHTS_FILE, "vocab.txt", "README.md"]
 
@@ -153,15 +166,7 @@ def load_model_folder(path: Path) -> ModelFolder:
             raise _missing_file(path, name)
     raw = _read_json(path / CONFIG_FILE)
     config = _parse_config(path, raw)
-    tokenizer = _read_tokenizer(path / TOKENIZER_FILE)
-    size = tokenizer.get_vocab_size(with_added_tokens=True)
-    if size > config.vocab_size:
-        raise ModelFolderError(
-            file=path / TOKENIZER_FILE,
-            expected=f"at most {config.vocab_size} tokens, the model's vocabulary (config.json)",
-            found=f"a tokenizer of {size} tokens",
-            fix="Put the tokenizer.json that belongs to these weights into the folder.",
-        )
+    _check_tokenizer(path, config)
     return ModelFolder(path=path, config=config, max_length=_max_length(path, config))
 
 
@@ -197,16 +202,7 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 def _is_hub_id(name: str) -> bool:
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
-
-    if name.count("/") > 1 or name.startswith((".", "/", "~")):
-        return False
-    try:
-        validate_repo_id(name)
-    except HFValidationError:
-        return False
-    return True
+    return re.fullmatch(r"[\w][\w.-]*/[\w][\w.-]*", name, flags=re.ASCII) is not None
 
 
 def _download(
@@ -218,9 +214,8 @@ def _download(
     local_files_only: bool,
 ) -> Path:
     # Imported here: a packaged model or a folder never needs the hub client.
-    import httpx2 as httpx
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         return Path(
@@ -233,9 +228,9 @@ def _download(
                 allow_patterns=_HUB_FILES,
             )
         )
-    except (LocalEntryNotFoundError, httpx.TransportError, OSError) as error:
-        if isinstance(error, HfHubHTTPError):
-            raise _hub_refused(hub_id, error) from error
+    except HfHubHTTPError as error:
+        raise _hub_refused(hub_id, error) from error
+    except Exception as error:  # what a broken connection raises is the http client's affair
         raise ModelNotFoundError(
             expected=f"{hub_id!r} as a packaged name, a folder, in the local cache or on the hub",
             found=f"none of them: not cached, and the hub is out of reach ({type(error).__name__})",
@@ -290,7 +285,7 @@ def _missing_file(path: Path, name: str) -> ModelFolderError:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelFolderError(
             file=path,
             expected="a JSON object in UTF-8",
@@ -311,31 +306,20 @@ def _parse_config(path: Path, raw: dict[str, Any]) -> ModelConfig:
     file = path / CONFIG_FILE
     _check_supported(file, raw)
     sizes: dict[str, int] = {}
-    for key in (
-        "num_hidden_layers",
-        "hidden_size",
-        "num_attention_heads",
-        "intermediate_size",
-        "vocab_size",
-        "max_position_embeddings",
-        "type_vocab_size",
-    ):
+    for key, most in _LARGEST.items():
         value = raw.get(key)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ModelFolderError(
-                file=file,
-                expected=f"a positive whole number under {key!r}",
-                found=repr(value),
-                fix="Copy the file again from where the model came from.",
-            )
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            raise _bad_config(file, f"a whole number from 1 to {most} under {key!r}", repr(value))
         sizes[key] = value
     if sizes["hidden_size"] % sizes["num_attention_heads"]:
-        raise ModelFolderError(
-            file=file,
-            expected="a hidden_size that the number of attention heads divides",
-            found=f"{sizes['hidden_size']} and {sizes['num_attention_heads']} heads",
-            fix="Copy the file again from where the model came from.",
+        raise _bad_config(
+            file,
+            "a hidden_size that the number of attention heads divides",
+            f"{sizes['hidden_size']} and {sizes['num_attention_heads']} heads",
         )
+    epsilon = raw.get("layer_norm_eps", 1e-12)
+    if not isinstance(epsilon, float) or not 0 < epsilon < 1:
+        raise _bad_config(file, "a number between 0 and 1 under 'layer_norm_eps'", repr(epsilon))
     return ModelConfig(
         num_layers=sizes["num_hidden_layers"],
         hidden_size=sizes["hidden_size"],
@@ -344,7 +328,7 @@ def _parse_config(path: Path, raw: dict[str, Any]) -> ModelConfig:
         vocab_size=sizes["vocab_size"],
         max_positions=sizes["max_position_embeddings"],
         type_vocab_size=sizes["type_vocab_size"],
-        layer_norm_eps=float(raw.get("layer_norm_eps", 1e-12)),
+        layer_norm_eps=epsilon,
         activation=_saved_activation(path, raw),
     )
 
@@ -352,6 +336,13 @@ def _parse_config(path: Path, raw: dict[str, Any]) -> ModelConfig:
 def _check_supported(file: Path, raw: dict[str, Any]) -> None:
     found = None
     architectures = raw.get("architectures") or []
+    id2label = raw.get("id2label", {})
+    if not isinstance(architectures, list) or not isinstance(id2label, dict):
+        raise _bad_config(
+            file,
+            "a list under 'architectures' and an object under 'id2label'",
+            f"{architectures!r} and {id2label!r}",
+        )
     if raw.get("model_type") != "bert" or (architectures and architectures[0] != _ARCHITECTURE):
         found = f"{raw.get('model_type')!r} with {', '.join(map(str, architectures)) or 'no architecture named'}"
     elif raw.get("hidden_act", "gelu") != "gelu":
@@ -365,7 +356,8 @@ def _check_supported(file: Path, raw: dict[str, Any]) -> None:
             found=found,
             fix="glossrank runs BERT cross-encoders (MiniLM, TinyBERT, BERT); choose one of those.",
         )
-    labels = raw.get("num_labels", len(raw["id2label"]) if "id2label" in raw else 2)
+    # transformers counts two labels where neither key says otherwise.
+    labels = raw.get("num_labels", len(id2label) if "id2label" in raw else 2)
     if labels != 1:
         raise UnsupportedModelError(
             file=file,
@@ -380,6 +372,13 @@ def _saved_activation(path: Path, raw: dict[str, Any]) -> str | None:
     places: list[Any] = [raw.get("sentence_transformers"), None]
     if (path / SENTENCE_TRANSFORMERS_FILE).is_file():
         places[1] = _read_json(path / SENTENCE_TRANSFORMERS_FILE)
+        if places[1].get("default_prompt_name"):
+            raise UnsupportedModelError(
+                file=path / SENTENCE_TRANSFORMERS_FILE,
+                expected="a model without a default prompt",
+                found=f"default_prompt_name {places[1]['default_prompt_name']!r}",
+                fix="Write the prompt into your questions and remove default_prompt_name.",
+            )
     for place in reversed(places):
         if isinstance(place, dict) and place.get("activation_fn"):
             return str(place["activation_fn"])
@@ -387,14 +386,69 @@ def _saved_activation(path: Path, raw: dict[str, Any]) -> str | None:
     return None if legacy is None else str(legacy)
 
 
+def _bad_config(file: Path, expected: str, found: str) -> ModelFolderError:
+    return ModelFolderError(
+        file=file,
+        expected=expected,
+        found=found,
+        fix="Copy the file again from where the model came from.",
+    )
+
+
+def _check_tokenizer(path: Path, config: ModelConfig) -> None:
+    """Refuse a tokenizer that these weights were not made for."""
+    file = path / TOKENIZER_FILE
+    tokenizer = _read_tokenizer(file)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    probe = tokenizer.encode("a", "b")
+    # A special token belongs to no sequence.
+    owners = probe.sequence_ids
+    largest = max([0, *tokenizer.get_vocab(with_added_tokens=True).values(), *probe.ids])
+    lowers = getattr(tokenizer.normalizer, "lowercase", None)
+    wanted = _tokenizer_config(path).get("do_lower_case")
+    expected = found = None
+    if largest >= config.vocab_size:
+        expected = (
+            f"ids of at most {config.vocab_size - 1} tokens, the model's vocabulary (config.json)"
+        )
+        found = f"the id {largest}"
+    elif 0 not in owners or 1 not in owners or owners[0] is not None or owners[-1] is not None:
+        expected = "a template that puts special tokens around a pair of texts"
+        found = f"{' '.join(probe.tokens) or 'nothing'} for the texts 'a' and 'b'"
+    elif max(probe.type_ids) >= config.type_vocab_size:
+        expected = f"token types below {config.type_vocab_size} (config.json)"
+        found = str(max(probe.type_ids))
+    elif isinstance(wanted, bool) and lowers is not None and wanted != lowers:
+        expected = f"do_lower_case {wanted}, as in {TOKENIZER_CONFIG_FILE}"
+        found = str(lowers)
+    if expected is not None:
+        raise ModelFolderError(
+            file=file,
+            expected=expected,
+            found=str(found),
+            fix="Put the tokenizer files that belong to these weights into the folder.",
+        )
+
+
+def _tokenizer_config(path: Path) -> dict[str, Any]:
+    file = path / TOKENIZER_CONFIG_FILE
+    return _read_json(file) if file.is_file() else {}
+
+
 def _max_length(path: Path, config: ModelConfig) -> int:
     limit = config.max_positions
-    file = path / TOKENIZER_CONFIG_FILE
-    if file.is_file():
-        saved = _read_json(file).get("model_max_length")
-        # transformers writes 1e30 for "no limit".
-        if isinstance(saved, int | float) and 0 < saved < limit:
-            limit = int(saved)
+    saved = _tokenizer_config(path).get("model_max_length")
+    # transformers writes 1e30 for "no limit".
+    if isinstance(saved, int | float) and saved < limit:
+        limit = int(saved)
+    if limit < _SHORTEST:
+        raise ModelFolderError(
+            file=path / TOKENIZER_CONFIG_FILE,
+            expected=f"room for at least {_SHORTEST} tokens under 'model_max_length'",
+            found=str(saved),
+            fix="Correct the number; MiniLM models have 512.",
+        )
     return limit
 
 
@@ -412,7 +466,7 @@ def _read_tokenizer(path: Path) -> Tokenizer:
 
 def _read_weights(path: Path, config: ModelConfig) -> dict[str, FloatArray]:
     try:
-        tensors = dict(safetensors.deserialize(path.read_bytes()))
+        tensors = dict(safetensors.deserialize(path.read_bytes()))  # type: ignore[no-untyped-call]
     except (OSError, safetensors.SafetensorError) as error:
         raise ModelFolderError(
             file=path,

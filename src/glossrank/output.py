@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+from safetensors import SafetensorError
 
 from glossrank.errors import OutputError
 
@@ -21,23 +22,21 @@ def new_folder(path: Path) -> Iterator[Path]:
         OutputError: ``path`` exists and is not an empty folder, or writing fails (a full
             disk, no permission); then nothing is left behind.
     """
+    path = path.resolve()
     refuse_existing(path)
+    temporary = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    try:
+        temporary.mkdir()
         yield temporary
-        # mkdtemp and safetensors make private files; a model folder is read by others.
-        temporary.chmod(0o755)
+        # safetensors writes private files; a model folder is as public as its folder.
+        mode = temporary.stat().st_mode & 0o666
         for file in temporary.rglob("*"):
-            file.chmod(0o755 if file.is_dir() else 0o644)
-        if path.is_dir():
-            path.rmdir()
+            if file.is_file():
+                file.chmod(mode)
         temporary.rename(path)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
+    except (OSError, SafetensorError) as error:
+        raise cannot_write(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -49,27 +48,27 @@ def new_file(path: Path) -> Iterator[IO[str]]:
     Raises:
         OutputError: writing fails; then ``path`` is as it was.
     """
-    temporary: Path | None = None
+    temporary = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        with open(handle, "w", encoding="utf-8", newline="") as file:
+        with temporary.open("x", encoding="utf-8", newline="") as file:
             yield file
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
-        if temporary is not None:
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
 def refuse_existing(path: Path) -> None:
     """Raise OutputError if ``path`` is there already, unless it is an empty folder."""
-    if path.is_dir() and not any(path.iterdir()):
-        return
-    if path.exists() or path.is_symlink():
+    try:
+        empty = path.is_dir() and not any(path.iterdir()) and not path.is_mount()
+        taken = path.exists() or path.is_symlink()
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    if taken and not empty:
         raise OutputError(
             file=path,
             expected="a folder that does not exist yet",
@@ -78,10 +77,15 @@ def refuse_existing(path: Path) -> None:
         )
 
 
-def _cannot_write(path: Path, error: OSError) -> OutputError:
+def cannot_write(path: Path, error: Exception) -> OutputError:
+    """The error of a write that the system refused."""
     return OutputError(
         file=path,
         expected="room and permission to write",
-        found=error.strerror or str(error),
+        found=getattr(error, "strerror", None) or str(error),
         fix="Free some space or choose another place; nothing was left half-written.",
     )
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from glossrank.cross_encoder import CrossEncoder
-from glossrank.errors import InputError
 from glossrank.glossary import Glossary, Term
+from glossrank.tables import require_text
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,13 @@ def ask(
     the order of the glossary.
 
     Raises:
-        InputError: the question has no text.
+        InputError: the question is empty or not valid Unicode.
     """
-    if not question.strip():
-        raise InputError(
-            expected="a question", found="an empty text", fix="Ask in plain words what you want to know."
-        )
+    require_text(question, name="the question")
     pairs = [(question, term.document) for term in glossary.terms]
     logits = model.logits(pairs)
     scores = model.activation_fn(logits)
-    ids = [term.id for term in glossary.terms]
+    ids = np.array([term.id for term in glossary.terms])
     order = np.lexsort((ids, -logits))[:top_k]
     return [
         Answer(place=place, term=glossary.terms[row], score=float(scores[row]))

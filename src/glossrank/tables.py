@@ -52,21 +52,68 @@ def read_text(path: Path) -> str:
             found=error.strerror or str(error),
             fix="Check the path and its permissions.",
         ) from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            file=path,
-            line=content.count(b"\n", 0, error.start) + 1,
-            expected="text in UTF-8",
-            found=f"the byte 0x{content[error.start]:02x}, as Latin-1 or Windows-1252 writes it",
-            fix="Save the file as UTF-8 (in Excel: 'CSV UTF-8').",
-        ) from error
+    text = decode(content, file=path)
     if not text.strip():
         raise InputError(
             file=path, expected="at least one row", found="an empty file", fix="Fill the file."
         )
     return text
+
+
+def decode(content: bytes, *, file: Path | str) -> str:
+    """UTF-8 bytes as text, without a byte-order mark.
+
+    Raises:
+        InputError: they are not UTF-8; the line and the byte are named.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            file=file,
+            line=error.object.count(b"\n", 0, error.start) + 1,
+            expected="text in UTF-8",
+            found=f"the byte 0x{error.object[error.start]:02x}, as Latin-1 or Windows-1252 writes it",
+            fix="Save the file as UTF-8 (in Excel: 'CSV UTF-8').",
+        ) from error
+
+
+def require_text(text: str, *, name: str) -> None:
+    """Raise InputError unless ``text`` has something in it and is valid Unicode.
+
+    Args:
+        name: what the text is, for the message.
+    """
+    if text.strip() and _is_unicode(text):
+        return
+    raise InputError(
+        expected=f"a text in UTF-8 as {name}",
+        found="nothing but blanks" if _is_unicode(text) else f"broken characters in {text!r}",
+        fix="Write it in plain words.",
+    )
+
+
+def cell_text(path: Path, row: Row, name: str) -> str | InputError:
+    """The text under ``name``, or the error that a missing or blank one deserves."""
+    text = row.values[name]
+    if isinstance(text, str) and text.strip():
+        return text
+    return InputError(
+        file=path,
+        line=row.line,
+        expected=f"a text under {name!r}",
+        found=repr(text)[:200],
+        fix="Fill the cell or remove the row.",
+    )
+
+
+def _is_unicode(text: str) -> bool:
+    """False for lone surrogates, which bytes that are no UTF-8 and JSON escapes can leave."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_rows(path: Path, *, columns: tuple[str, ...]) -> Iterator[Row | InputError]:
@@ -95,11 +142,19 @@ def read_rows(path: Path, *, columns: tuple[str, ...]) -> Iterator[Row | InputEr
         rows = _jsonl_rows(path, text) if kind == ".jsonl" else _json_rows(path, text)
         rows = _with_columns(path, rows, columns)
     for row in rows:
-        yield _too_long(path, row) if isinstance(row, Row) else row
+        yield _checked(path, row) if isinstance(row, Row) else row
 
 
-def _too_long(path: Path, row: Row) -> Row | InputError:
+def _checked(path: Path, row: Row) -> Row | InputError:
     for name, value in row.values.items():
+        if isinstance(value, str) and not _is_unicode(value):
+            return InputError(
+                file=path,
+                line=row.line,
+                expected=f"valid Unicode in {name!r}",
+                found="half of a surrogate pair",
+                fix="Write the character itself or both halves of its escape.",
+            )
         if isinstance(value, str) and len(value) > MAX_TEXT:
             return InputError(
                 file=path,
@@ -119,6 +174,15 @@ def _delimited_rows(
     try:
         header = [name.strip() for name in next(reader)]
         _require(path, 1, columns, header)
+        twice = sorted({name for name in header if name and header.count(name) > 1})
+        if twice:
+            raise InputError(
+                file=path,
+                line=1,
+                expected="every column once",
+                found=f"{', '.join(twice)} more than once",
+                fix="Rename or remove one.",
+            )
         while True:
             line = reader.line_num + 1
             cells = next(reader, None)
@@ -153,7 +217,7 @@ def _jsonl_rows(path: Path, text: str) -> Iterator[Row | InputError]:
             continue
         try:
             yield _json_row(path, number, json.loads(line))
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             yield InputError(
                 file=path,
                 line=number,
@@ -166,7 +230,7 @@ def _jsonl_rows(path: Path, text: str) -> Iterator[Row | InputError]:
 def _json_rows(path: Path, text: str) -> Iterator[Row | InputError]:
     try:
         records = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             file=path,
             line=getattr(error, "lineno", None),

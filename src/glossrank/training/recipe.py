@@ -50,6 +50,46 @@ class Recipe:
     use_cpu: bool = False
     disable_tqdm: bool = True
 
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use.
+
+        Raises:
+            InputError: the first of them.
+        """
+        at_least_one = (
+            "per_device_train_batch_size",
+            "per_device_eval_batch_size",
+            "gradient_accumulation_steps",
+        )
+        limits: dict[str, tuple[float, float]] = dict.fromkeys(at_least_one, (1, _MOST))
+        not_negative = (
+            "learning_rate",
+            "weight_decay",
+            "max_grad_norm",
+            "warmup_steps",
+            "dataloader_num_workers",
+        )
+        limits |= dict.fromkeys(not_negative, (0, _MOST))
+        limits |= {
+            "adam_beta1": (0, 1),
+            "adam_beta2": (0, 1),
+            "adam_epsilon": (0, 1),
+            "label_smoothing_factor": (0, 1),
+        }
+        limits |= {
+            "seed": (0, 2**32 - 1),
+            "num_train_epochs": (1e-6, 10_000),
+            "max_steps": (-1, _MOST),
+        }
+        for name, (least, most) in limits.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise InputError(
+                    expected=f"{name} from {least:g} to {most:g}",
+                    found=str(value),
+                    fix="Correct the value.",
+                )
+
     def with_settings(self, settings: Sequence[str]) -> Recipe:
         """This recipe with ``key=value`` texts applied, as ``--set`` takes them.
 
@@ -69,6 +109,9 @@ class Recipe:
                 )
             changes[key] = _parse(key, text.strip(), kinds[key])
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+
+_MOST = 1e9
 
 
 def _parse(key: str, text: str, kind: object) -> object:

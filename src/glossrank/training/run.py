@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import re
 import shutil
 import time
 import warnings
@@ -21,10 +22,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glossrank.errors import GlossrankError, MissingExtraError, OutputError
+from safetensors import SafetensorError
+
+from glossrank.errors import (
+    InputError,
+    MissingExtraError,
+    OutputError,
+    TrainingInterruptedError,
+)
 from glossrank.judgments import LabelledPair
-from glossrank.model_folder import CONFIG_FILE, find_folder, load_model_folder
-from glossrank.output import new_folder, refuse_existing
+from glossrank.model_folder import CONFIG_FILE, find_folder, load_model_folder, packaged_names
+from glossrank.output import cannot_write, new_folder, refuse_existing
 from glossrank.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -32,11 +40,12 @@ if TYPE_CHECKING:
     from sentence_transformers.cross_encoder import CrossEncoderTrainer
 
 _RUN_FILE = "run.json"
-_NEEDED_MODULES = ("torch", "sentence_transformers", "datasets", "accelerate")
-
-
-class TrainingInterrupted(GlossrankError):
-    """The run was stopped on request; ``resume`` goes on from the last checkpoint."""
+_NEEDED_MODULES = (
+    "torch", "sentence_transformers", "datasets", "accelerate", "ir_measures", "bm25s",
+)  # fmt: skip
+_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+# The file of a checkpoint that is written last.
+_CHECKPOINT_DONE = "trainer_state.json"
 
 
 @dataclass(frozen=True)
@@ -56,11 +65,13 @@ class TrainingRun:
     Attributes:
         hyperparameters: every training argument as it was, by name.
         changed: those that differ from sentence-transformers' defaults.
+        base_is_hub_id: whether the hub, not a folder, is where the base comes from.
         final_loss: mean loss over the last epoch.
-        seconds: time of the training loop alone.
+        seconds: time of the training loop, since the last ``resume`` if there was one.
     """
 
     base: str
+    base_is_hub_id: bool
     output: Path
     pairs: Sequence[LabelledPair]
     hyperparameters: dict[str, Any]
@@ -94,71 +105,72 @@ def train(
         MissingExtraError: the extra [train] is not installed.
         OutputError: ``output`` exists, cannot be written, or another run's checkpoints
             are in the way.
-        TrainingInterrupted: ``stop`` said so; a checkpoint is left.
+        TrainingInterruptedError: ``stop`` said so; a checkpoint is left.
         ModelError: the base cannot be used.
     """
     for name in _NEEDED_MODULES:
         if find_spec(name) is None:
             raise MissingExtraError(feature="training", extra="train", missing=name)
     recipe = recipe or Recipe()
+    output = output.resolve()
     refuse_existing(output)
     base_path = find_folder(base)
     load_model_folder(base_path).weights()
     work = output.with_name(f"{output.name}.training")
     checkpoint = _prepare_work(work, pairs, str(base), recipe, resume=resume)
     try:
-        run = _run(
-            pairs, str(base), base_path, output, work, checkpoint, recipe, on_progress, stop, finish
-        )
+        with _quiet_libraries():
+            trainer = _build_trainer(pairs, base_path, work, recipe)
+            watch = _Watch(on_progress, stop)
+            trainer.add_callback(watch.callback)
+            seconds = _run_trainer(trainer, checkpoint, work)
+            if watch.stopped:
+                raise TrainingInterruptedError(
+                    file=work,
+                    expected=f"{trainer.state.max_steps} steps",
+                    found=f"a stop after {trainer.state.global_step}",
+                    fix="Give the same command with --resume to go on, or remove the folder to give up.",
+                )
+            hyperparameters, changed = _arguments_of(trainer)
+            run = TrainingRun(
+                base=str(base),
+                base_is_hub_id=str(base) not in packaged_names() and not Path(base).exists(),
+                output=output,
+                pairs=pairs,
+                hyperparameters=hyperparameters,
+                changed=changed,
+                final_loss=_last_epoch_loss(trainer.state.log_history),
+                seconds=seconds,
+            )
+            with new_folder(output) as folder:
+                save_half(trainer.model, folder)
+                if finish is not None:
+                    finish(folder, run)
     except BaseException:
-        if not any(work.glob("checkpoint-*")):
+        if not _checkpoints(work):
             shutil.rmtree(work, ignore_errors=True)
         raise
     shutil.rmtree(work, ignore_errors=True)
     return run
 
 
-def _run(
-    pairs: Sequence[LabelledPair],
-    base: str,
-    base_path: Path,
-    output: Path,
-    work: Path,
-    checkpoint: Path | None,
-    recipe: Recipe,
-    on_progress: Callable[[Progress], None] | None,
-    stop: Callable[[], bool],
-    finish: Callable[[Path, TrainingRun], None] | None,
-) -> TrainingRun:
-    with _quiet_libraries():
-        trainer = _build_trainer(pairs, base_path, work, recipe)
-        clock = _Clock(trainer, on_progress, stop)
-        trainer.add_callback(clock.callback)
-        start = time.perf_counter()
+def _run_trainer(trainer: CrossEncoderTrainer, checkpoint: Path | None, work: Path) -> float:
+    """Train and return the seconds it took.
+
+    Raises:
+        OutputError: a checkpoint cannot be written.
+    """
+    start = time.perf_counter()
+    try:
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-        seconds = time.perf_counter() - start
-        if clock.stopped:
-            raise TrainingInterrupted(
-                file=work,
-                expected=f"{trainer.state.max_steps} steps",
-                found=f"a stop after {trainer.state.global_step}",
-                fix="Give the same command with --resume to go on, or remove the folder to give up.",
-            )
-        hyperparameters, changed = _arguments_of(trainer)
-        run = TrainingRun(
-            base=base,
-            output=output,
-            pairs=pairs,
-            hyperparameters=hyperparameters,
-            changed=changed,
-            final_loss=clock.last_epoch_loss(),
-            seconds=seconds,
-        )
-        with new_folder(output) as folder:
-            save_half(trainer.model, folder)
-            if finish is not None:
-                finish(folder, run)
-    return run
+    except (OSError, SafetensorError) as error:
+        raise cannot_write(work, error) from error
+    except RuntimeError as error:
+        # What torch's file writer raises on a full disk.
+        if "PytorchStreamWriter" in str(error) or "inline_container" in str(error):
+            raise cannot_write(work, error) from error
+        raise
+    return time.perf_counter() - start
 
 
 def save_half(model: CrossEncoder, folder: Path) -> None:
@@ -200,11 +212,18 @@ def _prepare_work(
         "base": base,
         "recipe": dataclasses.asdict(recipe),
     }
-    checkpoints = sorted(work.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
+    checkpoints = _checkpoints(work)
+    found = _read_run_file(work)
+    if work.exists() and found is None and (not work.is_dir() or any(work.iterdir())):
+        raise OutputError(
+            file=work,
+            expected="no file or folder of this name, which training needs for itself",
+            found="one that no training run made",
+            fix="Rename it, or choose another output folder.",
+        )
     if resume and checkpoints:
-        found = json.loads((work / _RUN_FILE).read_text(encoding="utf-8"))
-        if found != wanted:
-            different = [key for key, value in wanted.items() if found.get(key) != value]
+        different = [key for key, value in wanted.items() if (found or {}).get(key) != value]
+        if different:
             raise OutputError(
                 file=work,
                 expected="checkpoints of the same pairs, base and recipe",
@@ -223,13 +242,29 @@ def _prepare_work(
         work.mkdir(parents=True, exist_ok=True)
         (work / _RUN_FILE).write_text(json.dumps(wanted), encoding="utf-8")
     except OSError as error:
-        raise OutputError(
-            file=work,
-            expected="room and permission to write",
-            found=error.strerror or str(error),
-            fix="Free some space or choose another place.",
-        ) from error
+        raise cannot_write(work, error) from error
     return None
+
+
+def _checkpoints(work: Path) -> list[Path]:
+    """Whole checkpoints, oldest first; one that was being written when a run died is none."""
+    if not work.is_dir():
+        return []
+    whole = {
+        int(match[1]): folder
+        for folder in work.iterdir()
+        if (match := _CHECKPOINT.fullmatch(folder.name)) and (folder / _CHECKPOINT_DONE).is_file()
+    }
+    return [whole[step] for step in sorted(whole)]
+
+
+def _read_run_file(work: Path) -> dict[str, Any] | None:
+    """What an earlier run wrote of itself, or None if there is no such run."""
+    try:
+        content = json.loads((work / _RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def _build_trainer(
@@ -254,32 +289,38 @@ def _build_trainer(
         }
     )
     loss = BinaryCrossEntropyLoss(model, activation_fn=torch.nn.Identity(), pos_weight=None)
-    trainer = CrossEncoderTrainer(
-        model=model,
-        args=training_arguments(recipe, work),
-        train_dataset=dataset,
-        loss=loss,
-    )
+    try:
+        arguments = training_arguments(recipe, work)
+        trainer = CrossEncoderTrainer(model=model, args=arguments, train_dataset=dataset, loss=loss)
+        trainer.get_optimizer_cls_and_kwargs(arguments, model)
+    except (ValueError, ImportError) as error:
+        raise InputError(
+            expected="hyperparameters that the installed transformers can run",
+            found=str(error).splitlines()[0],
+            fix="Correct the --set values.",
+        ) from error
+    if len(trainer.get_train_dataloader()) == 0:
+        raise InputError(
+            expected=f"at least {recipe.per_device_train_batch_size} pairs, one whole batch, with dataloader_drop_last",
+            found=str(len(pairs)),
+            fix="Use a smaller per_device_train_batch_size.",
+        )
     # It prints every log line to stdout when tqdm is off.
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
-class _Clock:
-    """Watches a run: reports progress, asks whether to stop, remembers the losses."""
+class _Watch:
+    """A trainer callback that reports progress and asks whether to stop."""
 
     def __init__(
-        self,
-        trainer: CrossEncoderTrainer,
-        on_progress: Callable[[Progress], None] | None,
-        stop: Callable[[], bool],
+        self, on_progress: Callable[[Progress], None] | None, stop: Callable[[], bool]
     ) -> None:
         from transformers import TrainerCallback
 
         self.stopped = False
-        self._losses: list[tuple[float, float]] = []
         started: list[tuple[float, int]] = []
-        clock = self
+        watch = self
 
         class Callback(TrainerCallback):  # type: ignore[misc]
             def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -288,31 +329,29 @@ class _Clock:
 
             def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
                 if stop() and state.global_step < state.max_steps:
-                    clock.stopped = True
+                    watch.stopped = True
                     control.should_save = True
                     control.should_training_stop = True
 
             def on_log(
                 self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any
             ) -> None:
-                if not logs or "loss" not in logs:
+                if on_progress is None or not started or "loss" not in (logs or {}):
                     return
-                clock._losses.append((float(state.epoch), float(logs["loss"])))
-                if on_progress is not None:
-                    since, first = started[0]
-                    rate = (time.perf_counter() - since) / max(1, state.global_step - first)
-                    left = rate * (state.max_steps - state.global_step)
-                    on_progress(
-                        Progress(state.global_step, state.max_steps, float(logs["loss"]), left)
-                    )
+                since, first = started[0]
+                rate = (time.perf_counter() - since) / max(1, state.global_step - first)
+                left = rate * (state.max_steps - state.global_step)
+                on_progress(Progress(state.global_step, state.max_steps, float(logs["loss"]), left))
 
         self.callback = Callback()
 
-    def last_epoch_loss(self) -> float:
-        """Mean of the logged losses of the last whole epoch."""
-        end = self._losses[-1][0]
-        last = [loss for epoch, loss in self._losses if epoch > end - 1]
-        return sum(last) / len(last)
+
+def _last_epoch_loss(history: list[dict[str, float]]) -> float:
+    """Mean of the logged losses of the last epoch; checkpoints carry the log along."""
+    losses = [(entry["epoch"], entry["loss"]) for entry in history if "loss" in entry]
+    end = losses[-1][0]
+    last = [loss for epoch, loss in losses if epoch > end - 1]
+    return sum(last) / len(last)
 
 
 # Arguments that say where and how a run is watched, not how it learns.

@@ -1,0 +1,5 @@
+"""``python -m glossrank``."""
+
+from glossrank.cli import main
+
+main()

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from glossrank.encoding import PairEncoder, plan_batches, truncated_lengths
+from glossrank.model_folder import DEFAULT_MODEL, PACKAGED_MODELS
+from tests.conftest import WORDS, tiny_tokenizer
+
+SHIPPED_FILE = str(PACKAGED_MODELS / DEFAULT_MODEL / "tokenizer.json")
+ENCODERS = {
+    "tiny": PairEncoder(tiny_tokenizer(), max_length=64),
+    "shipped": PairEncoder(Tokenizer.from_file(SHIPPED_FILE), max_length=64),
+}
+REFERENCES = {"tiny": tiny_tokenizer(), "shipped": Tokenizer.from_file(SHIPPED_FILE)}
+
+words = st.lists(
+    st.sampled_from([*WORDS, "provit", "EBITDA", "é", "財務", "😀", "\u200b"]), max_size=40
+)
+texts = st.one_of(words.map(" ".join), st.text(max_size=60))
+
+
+def reference(name: str, pair: tuple[str, str], max_length: int) -> tuple[list[int], list[int]]:
+    """The tokenizer's own pair output."""
+    tokenizer = REFERENCES[name]
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length, strategy="longest_first")
+    encoding = tokenizer.encode(*pair)
+    return encoding.ids, encoding.type_ids
+
+
+@pytest.mark.parametrize("name", sorted(ENCODERS))
+@settings(max_examples=200, deadline=None)
+@given(
+    pairs=st.lists(st.tuples(texts, texts), min_size=1, max_size=6), max_length=st.integers(3, 64)
+)
+def test_batches_equal_the_tokenizers_own_pairs(
+    name: str, pairs: list[tuple[str, str]], max_length: int
+) -> None:
+    encoder = ENCODERS[name]
+    encoder.max_length = max_length
+    seen = []
+    for batch in encoder.batches(pairs, token_budget=100):
+        for line, row in enumerate(batch.rows):
+            seen.append(int(row))
+            length = int(batch.lengths[line])
+            expected = reference(name, pairs[row], max_length)
+            assert batch.input_ids[line, :length].tolist() == expected[0]
+            assert batch.token_type_ids[line, :length].tolist() == expected[1]
+            assert not batch.token_type_ids[line, length:].any()
+    assert sorted(seen) == list(range(len(pairs)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    lengths=st.lists(st.integers(0, 600), max_size=80),
+    budget=st.integers(1, 3000),
+    most=st.none() | st.integers(1, 10),
+)
+def test_every_pair_is_in_one_batch_within_the_budget(
+    lengths: list[int], budget: int, most: int | None
+) -> None:
+    array = np.array(lengths, dtype=np.int32)
+    batches = plan_batches(array, token_budget=budget, max_pairs=most)
+    assert sorted(row for batch in batches for row in batch.tolist()) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(array[batch]) <= budget
+        assert most is None or len(batch) <= most
+    longest = [int(array[batch].max()) for batch in batches]
+    assert longest == sorted(longest, reverse=True)
+
+
+@given(first=st.integers(0, 50), second=st.integers(0, 50), room=st.integers(0, 60))
+def test_truncation_fills_the_room_and_never_lengthens(first: int, second: int, room: int) -> None:
+    kept = truncated_lengths(first, second, room)
+    assert sum(kept) == min(room, first + second)
+    assert kept[0] <= first
+    assert kept[1] <= second
+
+
+def test_max_length_must_hold_the_special_tokens() -> None:
+    with pytest.raises(ValueError, match="at least 3"):
+        PairEncoder(tiny_tokenizer(), max_length=2)
+    encoder = PairEncoder(tiny_tokenizer(), max_length=8)
+    with pytest.raises(ValueError, match="at least 3"):
+        encoder.max_length = 0
+    assert encoder.max_length == 8
+
+
+def test_a_repeated_text_is_tokenised_once() -> None:
+    encoder = PairEncoder(tiny_tokenizer(), max_length=32)
+    calls: list[int] = []
+    tokenize = encoder.tokenize
+
+    def counting(texts: list[str]) -> list[np.ndarray]:
+        calls.append(len(texts))
+        return tokenize(texts)
+
+    encoder.tokenize = counting  # type: ignore[assignment, method-assign]
+    list(encoder.batches([("our profit", document) for document in ("tax", "cash", "tax")]))
+    assert calls == [3]
