@@ -286,19 +286,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelFolderError(
-            file=path,
-            expected="a JSON object in UTF-8",
-            found=str(error),
-            fix="Copy the file again from where the model came from.",
-        ) from error
+        raise _broken_file(path, "a JSON object in UTF-8", str(error)) from error
     if not isinstance(content, dict):
-        raise ModelFolderError(
-            file=path,
-            expected="a JSON object",
-            found=type(content).__name__,
-            fix="Copy the file again from where the model came from.",
-        )
+        raise _broken_file(path, "a JSON object", type(content).__name__)
     return content
 
 
@@ -309,17 +299,17 @@ def _parse_config(path: Path, raw: dict[str, Any]) -> ModelConfig:
     for key, most in _LARGEST.items():
         value = raw.get(key)
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-            raise _bad_config(file, f"a whole number from 1 to {most} under {key!r}", repr(value))
+            raise _broken_file(file, f"a whole number from 1 to {most} under {key!r}", repr(value))
         sizes[key] = value
     if sizes["hidden_size"] % sizes["num_attention_heads"]:
-        raise _bad_config(
+        raise _broken_file(
             file,
             "a hidden_size that the number of attention heads divides",
             f"{sizes['hidden_size']} and {sizes['num_attention_heads']} heads",
         )
     epsilon = raw.get("layer_norm_eps", 1e-12)
     if not isinstance(epsilon, float) or not 0 < epsilon < 1:
-        raise _bad_config(file, "a number between 0 and 1 under 'layer_norm_eps'", repr(epsilon))
+        raise _broken_file(file, "a number between 0 and 1 under 'layer_norm_eps'", repr(epsilon))
     return ModelConfig(
         num_layers=sizes["num_hidden_layers"],
         hidden_size=sizes["hidden_size"],
@@ -338,7 +328,7 @@ def _check_supported(file: Path, raw: dict[str, Any]) -> None:
     architectures = raw.get("architectures") or []
     id2label = raw.get("id2label", {})
     if not isinstance(architectures, list) or not isinstance(id2label, dict):
-        raise _bad_config(
+        raise _broken_file(
             file,
             "a list under 'architectures' and an object under 'id2label'",
             f"{architectures!r} and {id2label!r}",
@@ -386,7 +376,7 @@ def _saved_activation(path: Path, raw: dict[str, Any]) -> str | None:
     return None if legacy is None else str(legacy)
 
 
-def _bad_config(file: Path, expected: str, found: str) -> ModelFolderError:
+def _broken_file(file: Path, expected: str, found: str) -> ModelFolderError:
     return ModelFolderError(
         file=file,
         expected=expected,
@@ -456,11 +446,8 @@ def _read_tokenizer(path: Path) -> Tokenizer:
     try:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception
-        raise ModelFolderError(
-            file=path,
-            expected="a tokenizer as Hugging Face tokenizers saves it",
-            found=str(error),
-            fix="Copy the file again from where the model came from.",
+        raise _broken_file(
+            path, "a tokenizer as Hugging Face tokenizers saves it", str(error)
         ) from error
 
 
