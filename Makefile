@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-# Exported and read by the shell, so that quotes and dollars in a question stay text.
-export Q ?= How quick are we getting paid by customers?
+# Exported and read by the shell, so that quotes in a question stay text.
+export Q ?= Are we giving investors a good return via dividends?
 
 .PHONY: ask test lint train bench quality clean
 
