@@ -25,7 +25,7 @@ from glossrank.engines.openvino import Precision
 from glossrank.evaluation import MEASURES, ranking_measures
 from glossrank.glossary import FINANCE_TERMS
 from glossrank.judgments import read_questions
-from glossrank.model_folder import DEFAULT_BASE, DEFAULT_MODEL
+from glossrank.model_names import DEFAULT_BASE, DEFAULT_MODEL
 from glossrank.training.compare import bm25_scores, model_scores
 
 

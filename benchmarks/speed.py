@@ -32,7 +32,7 @@ from glossrank import CrossEncoder, Glossary
 from glossrank.engines.openvino import cpu_has_amx_bf16
 from glossrank.glossary import FINANCE_TERMS
 from glossrank.judgments import read_questions
-from glossrank.model_folder import DEFAULT_MODEL, PACKAGED_MODELS
+from glossrank.model_names import DEFAULT_MODEL, PACKAGED_MODELS
 
 QUESTIONS, DOCUMENTS = 12, 100
 Scorer = Callable[[list[tuple[str, str]]], NDArray[np.float32]]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from glossrank.encoding import PairEncoder, plan_batches, truncated_lengths
-from glossrank.model_folder import DEFAULT_MODEL, PACKAGED_MODELS
+from glossrank.model_names import DEFAULT_MODEL, PACKAGED_MODELS
 from tests.conftest import WORDS, tiny_tokenizer
 
 SHIPPED_FILE = str(PACKAGED_MODELS / DEFAULT_MODEL / "tokenizer.json")

@@ -31,7 +31,7 @@ from glossrank.judgments import (
     read_text_pairs,
     statistics,
 )
-from glossrank.model_folder import DEFAULT_BASE, DEFAULT_MODEL, PACKAGED_MODELS, packaged_names
+from glossrank.model_names import DEFAULT_BASE, DEFAULT_MODEL, PACKAGED_MODELS, packaged_names
 from glossrank.output import new_file
 from glossrank.tables import (
     DELIMITERS,

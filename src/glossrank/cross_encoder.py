@@ -25,9 +25,9 @@ from glossrank.model_folder import (
     CONFIG_FILE,
     SENTENCE_TRANSFORMERS_FILE,
     TOKENIZER_CONFIG_FILE,
-    find_folder,
     load_model_folder,
 )
+from glossrank.model_names import find_folder
 from glossrank.output import new_folder
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class CrossEncoder:
             default the saved one, else sigmoid.
         device: ``"cpu"``, ``torch.device("cpu")`` or None.
         cache_folder, revision, token, local_files_only: for hub ids, see
-            :func:`glossrank.model_folder.find_folder`.
+            :func:`glossrank.model_names.find_folder`.
         precision: ``"fp32"``, ``"bf16"``, or ``"auto"``: bf16 where the CPU has AMX-BF16.
         trust_remote_code, backend: accepted for sentence-transformers' callers; no remote
             code is ever run, and the engine is always glossrank's.

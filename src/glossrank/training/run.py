@@ -31,7 +31,8 @@ from glossrank.errors import (
     TrainingInterruptedError,
 )
 from glossrank.judgments import LabelledPair
-from glossrank.model_folder import CONFIG_FILE, find_folder, load_model_folder, packaged_names
+from glossrank.model_folder import CONFIG_FILE, load_model_folder
+from glossrank.model_names import find_folder, packaged_names
 from glossrank.output import cannot_write, new_folder, refuse_existing
 from glossrank.training.recipe import Recipe
 
