@@ -351,7 +351,7 @@ def models(as_json: _JsonOption = False) -> None:
 
 
 def _load(model: str) -> CrossEncoder:
-    # OpenVINO takes a fifth of a second to import: not for --help or a bad file.
+    # OpenVINO takes a tenth of a second to import: not for --help or a bad file.
     from glossrank.cross_encoder import CrossEncoder
 
     return CrossEncoder(model)

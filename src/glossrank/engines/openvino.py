@@ -61,7 +61,8 @@ class OpenVINOEngine:
 
     Args:
         folder: a validated model folder; its weights are not kept.
-        precision: see :func:`resolve_precision`. bf16 moves logits by about 0.1 %.
+        precision: see :func:`resolve_precision`. bf16 moved the logits of
+            the shipped model by 0.014 on average, 0.086 at most (benchmarks/LOG.md).
     """
 
     def __init__(self, folder: ModelFolder, *, precision: Precision = "auto") -> None:

@@ -64,9 +64,9 @@ class TrainingRun:
     """What a finished run says of itself, for the model card and the closing line.
 
     Attributes:
+        base_is_hub_id: whether the hub, not a folder, is where the base comes from.
         hyperparameters: every training argument as it was, by name.
         changed: those that differ from sentence-transformers' defaults.
-        base_is_hub_id: whether the hub, not a folder, is where the base comes from.
         final_loss: mean loss over the last epoch.
         seconds: time of the training loop, since the last ``resume`` if there was one.
     """
@@ -108,6 +108,7 @@ def train(
             are in the way.
         TrainingInterruptedError: ``stop`` said so; a checkpoint is left.
         ModelError: the base cannot be used.
+        InputError: the installed libraries refuse the recipe, or it leaves no whole batch.
     """
     for name in _NEEDED_MODULES:
         if find_spec(name) is None:
