@@ -12,6 +12,7 @@ from glossrank.judgments import (
     read_pairs,
     read_questions,
     read_text_pairs,
+    read_trained_terms,
     statistics,
 )
 
@@ -95,6 +96,38 @@ def test_questions_name_known_terms_only(tmp_path: Path, glossary: Glossary) -> 
         line = f'{{"question": "how much tax?", "relevant": {bad}}}\n'
         with pytest.raises(InputError, match=r"q\.jsonl:2: expected different ids of terms"):
             read_questions(write(tmp_path, good + line, "q.jsonl"), glossary)
+
+
+def test_questions_that_nothing_answers_are_read_where_they_are_allowed(
+    tmp_path: Path, glossary: Glossary
+) -> None:
+    good = '{"question": "how much tax?", "relevant": ["goodwill"]}\n'
+    nothing = '{"question": "who won the cup?", "relevant": []}\n'
+    path = write(tmp_path, good + nothing, "q.jsonl")
+    found = read_questions(path, glossary, allow_none=True)
+    assert [q.relevant for q in found] == [("goodwill",), ()]
+    with pytest.raises(InputError, match=r"q\.jsonl:2: expected different ids of terms"):
+        read_questions(path, glossary)
+    for bad in ("null", '""', "{}", "0", "false", '["nonsense"]', "[null]", '["goodwill", 1]'):
+        line = f'{{"question": "how much tax?", "relevant": {bad}}}\n'
+        with pytest.raises(InputError, match=r"q\.jsonl:2: expected different ids of terms"):
+            read_questions(write(tmp_path, good + line, "q.jsonl"), glossary, allow_none=True)
+    with pytest.raises(InputError, match=r"q\.csv:2: expected different ids of terms"):
+        table = write(tmp_path, "question,relevant\nhow much tax?,\n", "q.csv")
+        read_questions(table, glossary, allow_none=True)
+
+
+def test_trained_terms_may_be_of_other_glossaries_too(tmp_path: Path, glossary: Glossary) -> None:
+    lines = '{"relevant": ["goodwill", "elsewhere"]}\n{"relevant": []}\n'
+    path = write(tmp_path, lines, "train.jsonl")
+    assert read_trained_terms(path, glossary) == {"goodwill", "elsewhere"}
+    with pytest.raises(InputError, match=r"train\.jsonl: expected questions about terms of"):
+        strangers = '{"relevant": ["elsewhere"]}\n'
+        read_trained_terms(write(tmp_path, strangers, "train.jsonl"), glossary)
+    for bad in ("null", '"goodwill"', "[1]"):
+        path = write(tmp_path, lines + f'{{"relevant": {bad}}}\n', "train.jsonl")
+        with pytest.raises(InputError, match=r"train\.jsonl:3: expected a list of term ids"):
+            read_trained_terms(path, glossary)
 
 
 def test_questions_need_a_text_and_a_file_needs_questions(

@@ -11,6 +11,7 @@ import sentence_transformers
 from safetensors.numpy import load_file
 
 from glossrank import CrossEncoder, Glossary
+from glossrank.bm25 import bm25_scores
 from glossrank.errors import (
     InputError,
     ModelFolderError,
@@ -21,7 +22,7 @@ from glossrank.errors import (
 from glossrank.glossary import FINANCE_TERMS
 from glossrank.judgments import LabelledPair, read_pairs, read_questions
 from glossrank.training.card import model_card
-from glossrank.training.compare import bm25_scores, compare_rankers
+from glossrank.training.compare import compare_rankers
 from glossrank.training.recipe import Recipe
 from glossrank.training.run import Progress, TrainingRun, train
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glossrank import activations
+from glossrank.calibration import Calibration, load_calibration
 from glossrank.encoding import PairEncoder
 from glossrank.engines.openvino import OpenVINOEngine, Precision
 from glossrank.errors import MissingExtraError, ModelFolderError
@@ -126,6 +127,7 @@ class CrossEncoder:
             local_files_only=local_files_only,
         )
         self._folder = load_model_folder(path)
+        self._calibration = load_calibration(path)
         self._activation_fn = (
             activations.from_name(self._folder.config.activation)
             if activation_fn is None
@@ -149,6 +151,11 @@ class CrossEncoder:
     @activation_fn.setter
     def activation_fn(self, function: Callable[[Any], Any]) -> None:
         self._activation_fn = activations.from_callable(function)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """From logits to probabilities, or None where the model folder has none."""
+        return self._calibration
 
     @property
     def max_seq_length(self) -> int:
@@ -289,12 +296,15 @@ class CrossEncoder:
         convert_to_numpy: bool | None = None,
         convert_to_tensor: bool | None = None,
         num_workers: int | None = None,
+        return_probabilities: bool = False,
     ) -> list[dict[str, Any]]:
         """Rank documents for one query.
 
         Args:
             top_k: how many to return; all by default.
             return_documents: also return each document under ``"text"``.
+            return_probabilities: also return how likely each document is right, under
+                ``"probability"``; of a model with a calibration only.
 
             The others are those of :meth:`predict`.
 
@@ -302,18 +312,31 @@ class CrossEncoder:
             ``{"corpus_id": int, "score": float}`` dictionaries of plain Python numbers,
             best first; equal scores keep the order of the documents.
         """
+        pairs = [(query, document) for document in documents]
         scores = self.predict(
-            [(query, document) for document in documents],
+            pairs,
             prompt_name=prompt_name,
             prompt=prompt,
             batch_size=batch_size,
-            activation_fn=activation_fn,
+            # The probability needs the logit, which an activation may not give back.
+            activation_fn=np.asarray if return_probabilities else activation_fn,
             device=device,
         )
         order = np.argsort(-scores, kind="stable")[:top_k]
+        probabilities = None
+        if return_probabilities:
+            if self.calibration is None:
+                raise ValueError(
+                    f"{self.model_path} has no calibration to make probabilities with."
+                )
+            probabilities = self.calibration.probability(scores)
+            chosen = activation_fn or self.activation_fn
+            scores = np.asarray(activations.from_callable(chosen)(scores), dtype=np.float32)
         results: list[dict[str, Any]] = []
         for corpus_id in order.tolist():
             result: dict[str, Any] = {"corpus_id": corpus_id, "score": float(scores[corpus_id])}
+            if probabilities is not None:
+                result["probability"] = float(probabilities[corpus_id])
             if return_documents:
                 result["text"] = documents[corpus_id]
             results.append(result)

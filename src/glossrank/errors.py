@@ -9,6 +9,7 @@
     │   ├── ModelFolderError    the folder is there, but a file in it is missing or broken
     │   └── UnsupportedModelError   a sound model that this engine cannot run
     ├── TrainingInterruptedError    a training run was stopped on request
+    ├── ModelRefusedError       the guard found a trained model worse than its base
     └── MissingExtraError       a feature needs an optional dependency
 
 An error takes facts and composes the message: where, what was expected, what was
@@ -107,6 +108,10 @@ class TrainingInterruptedError(GlossrankError):
     """A run was stopped on request; ``resume`` goes on from its last checkpoint."""
 
 
+class ModelRefusedError(GlossrankError):
+    """The guard found that training made the model worse; nothing was saved."""
+
+
 class MissingExtraError(GlossrankError):
     """A feature whose optional dependencies are not installed.
 
@@ -126,4 +131,4 @@ class MissingExtraError(GlossrankError):
 
 
 _PROBLEMS_SHOWN = 20
-_LONGEST = 200
+_LONGEST = 600

@@ -2,15 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glossrank.calibration import Calibration, auroc, expected_calibration_error, reliability
 from glossrank.errors import MissingExtraError
+from glossrank.glossary import Glossary
+from glossrank.judgments import JudgedQuestion
 
 MEASURES = ("nDCG@10", "RR@10", "P@1")
 """ir_measures' names; RR@10 is the reciprocal rank whose mean is MRR@10."""
+QUESTION_MEASURES = (*MEASURES, "R@5", "R@10", "R@20")
+"""What :func:`per_question` gives; higher is better in all of them."""
+DEFAULT_RESAMPLES = 10_000
+DEFAULT_SEED = 0
+LONG_QUESTION = 80
+"""Characters above which a question counts as long."""
+SHOWN_ANSWERS = 10
+"""How many answers of a question the calibration error over shown answers looks at."""
+
+# 95 %.
+_PERCENTILES = (2.5, 97.5)
+# How many numbers a bootstrap holds at once; 16 MB.
+_DRAWS_AT_ONCE = 2_000_000
+# Function words, and the words with which questions ask.
+_STOP_WORDS = """
+a about all also am an and any are as at be been being but by can could did do does doing
+done each every for from get gets getting give given go goes going got had has have having
+he her him his how i if in into is it its just know let like made make makes many may me
+might more most much must my no not of off on one only or other our out over own per put
+say see shall she should show so some such take tell than that the their them then there
+these they thing things this those to too under up us very want was we were what whats when
+where which while who whom whose why will with without would you your
+"""
+
+FloatArray = NDArray[np.floating[Any]]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over questions and its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """New minus old over the same questions, its 95% interval and two-sided p-value."""
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+
+    @property
+    def verdict(self) -> str:
+        """What the interval shows, for measures of which more is better."""
+        if self.low > 0:
+            return "better"
+        return "worse" if self.high < 0 else "no difference shown"
+
+
+@dataclass(frozen=True)
+class NoneFigures:
+    """How well a model tells questions with an answer from those that nothing answers.
+
+    A figure is None where what it needs is missing: questions that nothing answers
+    (``auroc``, ``false_answer_rate``), or a calibration (all but ``auroc``).
+
+    Attributes:
+        answerable, unanswerable: numbers of questions.
+        threshold: probability from which the first answer is shown.
+        auroc: chance that the first answer of an answerable question scores above that of an
+            unanswerable one; of logits, since the probabilities order alike.
+        false_answer_rate: share of the unanswerable questions that get an answer.
+        wrongly_withheld_rate: share of the answerable questions whose first answer is right
+            and withheld.
+        right_overall: share of all questions handled rightly: the right first answer shown,
+            or nothing shown where nothing fits.
+        calibration_error: expected calibration error of the first answers of all questions;
+            no answer to an unanswerable question is right.
+        calibration_error_shown: the same over the first ten answers of every question.
+        bins: for each bin of the first: mean probability, share that was right, count.
+    """
+
+    answerable: int
+    unanswerable: int
+    threshold: float | None
+    auroc: float | None
+    false_answer_rate: float | None
+    wrongly_withheld_rate: float | None
+    right_overall: float | None
+    calibration_error: float | None
+    calibration_error_shown: float | None
+    bins: tuple[tuple[float, float, int], ...]
 
 
 def ranking_measures(
@@ -28,12 +122,216 @@ def ranking_measures(
         MissingExtraError: ir_measures is not installed.
         ValueError: the two do not have the same number of questions.
     """
+    ir_measures = _ir_measures()
+    run, qrels = _run_and_qrels(ir_measures, scores, relevant)
+    measures = [ir_measures.parse_measure(name) for name in MEASURES]
+    values = ir_measures.calc_aggregate(measures, qrels, run)
+    return {name: float(values[m]) for name, m in zip(MEASURES, measures, strict=True)}
+
+
+def per_question(
+    scores: FloatArray, relevant: Sequence[Sequence[int]]
+) -> Mapping[str, NDArray[np.float64]]:
+    """The values of ``QUESTION_MEASURES`` by ir_measures, ``[questions]`` each, in order.
+
+    Args:
+        scores, relevant: as in :func:`ranking_measures`.
+
+    Raises:
+        MissingExtraError: ir_measures is not installed.
+        ValueError: a question has no relevant column (trec_eval would drop it from every
+            mean; see :func:`none_figures`), or the two differ in length.
+    """
+    ir_measures = _ir_measures()
+    for number, columns in enumerate(relevant):
+        if not columns:
+            raise ValueError(f"question {number} has no relevant column.")
+    run, qrels = _run_and_qrels(ir_measures, scores, relevant)
+    measures = {ir_measures.parse_measure(name): name for name in QUESTION_MEASURES}
+    values = {name: np.full(len(scores), np.nan) for name in QUESTION_MEASURES}
+    for found in ir_measures.iter_calc(list(measures), qrels, run):
+        values[measures[found.measure]][int(found.query_id)] = found.value
+    lost = [name for name, column in values.items() if np.isnan(column).any()]
+    if lost:
+        raise ValueError(f"ir_measures gave no {', '.join(lost)} for some questions.")
+    return values
+
+
+def bootstrap_interval(
+    values: FloatArray, *, seed: int = DEFAULT_SEED, resamples: int = DEFAULT_RESAMPLES
+) -> Interval:
+    """The mean and its percentile bootstrap 95% interval (Efron and Tibshirani 1993, ch. 13).
+
+    Args:
+        values: ``[questions]``, at least one.
+
+    Raises:
+        ValueError: there is no value.
+    """
+    low, high = np.percentile(
+        _resampled_means(values, seed=seed, resamples=resamples), _PERCENTILES
+    )
+    return Interval(float(np.mean(values)), float(low), float(high))
+
+
+def paired_bootstrap(
+    new: FloatArray,
+    old: FloatArray,
+    *,
+    seed: int = DEFAULT_SEED,
+    resamples: int = DEFAULT_RESAMPLES,
+) -> PairedDifference:
+    """Mean difference of two rankers over the same questions, by the percentile bootstrap.
+
+    The p-value is twice the smaller share of resampled differences on one side of 0, so that
+    it agrees with the interval; 1 is added to both counts, since no finite number of
+    resamples shows a p-value of 0 (Davison and Hinkley 1997, section 4.4).
+
+    Args:
+        new, old: ``[questions]`` each, in the same order, at least one.
+
+    Raises:
+        ValueError: they differ in length, or are empty.
+    """
+    if len(new) != len(old):
+        raise ValueError(f"{len(new)} new values, but {len(old)} old ones.")
+    differences = np.asarray(new, dtype=np.float64) - np.asarray(old, dtype=np.float64)
+    # Rounded, because a sum that is 0 on paper may miss it by the last bit.
+    means = _resampled_means(differences, seed=seed, resamples=resamples).round(12)
+    low, high = np.percentile(means, _PERCENTILES)
+    fewest = min(int((means <= 0).sum()), int((means >= 0).sum()))
+    return PairedDifference(
+        difference=float(differences.mean()),
+        low=float(low),
+        high=float(high),
+        p_value=min(1.0, 2 * (fewest + 1) / (resamples + 1)),
+    )
+
+
+def slices(
+    questions: Sequence[JudgedQuestion],
+    glossary: Glossary,
+    trained_terms: Collection[str] | None = None,
+) -> dict[str, BoolArray]:
+    """Kinds of questions that are worth a figure of their own, as masks ``[questions]``.
+
+    - "typo", "no typo": as the file says.
+    - "no shared word", "shared word": whether a content word of the question is in the name
+      of a relevant term. Words are compared by a crude stem.
+    - "confusable": the name of a relevant term shares a content word with the name of
+      another term of its own family.
+    - "unseen term", "seen term": whether no relevant term is in ``trained_terms``; only if
+      they are given.
+    - "long question": more than ``LONG_QUESTION`` characters.
+
+    A slice without a question is left out.
+
+    Args:
+        questions: each with at least one relevant term, all of them in the glossary.
+        trained_terms: ids of the terms that a model was trained on.
+
+    Raises:
+        ValueError: a question has no relevant term.
+    """
+    words = {term.id: _content_stems(term.term) for term in glossary.terms}
+    confusable = _confusable_terms(glossary, words)
+    typo, shared, similar, seen, long = (np.zeros(len(questions), dtype=bool) for _ in range(5))
+    for number, question in enumerate(questions):
+        if not question.relevant:
+            raise ValueError(f"question {number} has no relevant term.")
+        names = frozenset().union(*(words[term_id] for term_id in question.relevant))
+        typo[number] = question.typo
+        shared[number] = bool(_content_stems(question.question) & names)
+        similar[number] = not confusable.isdisjoint(question.relevant)
+        seen[number] = any(term_id in (trained_terms or ()) for term_id in question.relevant)
+        long[number] = len(question.question) > LONG_QUESTION
+    masks = {
+        "typo": typo,
+        "no typo": ~typo,
+        "no shared word": ~shared,
+        "shared word": shared,
+        "confusable": similar,
+    }
+    if trained_terms is not None:
+        masks |= {"unseen term": ~seen, "seen term": seen}
+    masks["long question"] = long
+    return {name: mask for name, mask in masks.items() if mask.any()}
+
+
+def none_figures(
+    answerable: FloatArray,
+    relevant: Sequence[Sequence[int]],
+    unanswerable: FloatArray,
+    *,
+    calibration: Calibration | None,
+) -> NoneFigures:
+    """Figures over all questions, those that nothing answers included.
+
+    Args:
+        answerable: logits ``[questions, documents]``; ``relevant`` are the columns that
+            answer each.
+        unanswerable: logits ``[questions, documents]`` of those that nothing answers; may
+            have no row.
+        calibration: None where the model has none, or its scores are no logits.
+
+    Raises:
+        ValueError: scores and relevant columns differ in length, or there is no question.
+    """
+    if len(answerable) != len(relevant):
+        raise ValueError(f"{len(answerable)} rows, but {len(relevant)} of relevant columns.")
+    if not len(answerable) + len(unanswerable):
+        raise ValueError("there is no question.")
+    logits, right = _first_answers(answerable, relevant, unanswerable)
+    first_logits, first_right = logits[:, 0], right[:, 0]
+    nothing = np.arange(len(logits)) >= len(answerable)
+    ordered = None
+    if nothing.any() and not nothing.all():
+        ordered = auroc(first_logits[~nothing], first_logits[nothing])
+    if calibration is None:
+        return NoneFigures(
+            answerable=len(answerable),
+            unanswerable=len(unanswerable),
+            threshold=None,
+            auroc=ordered,
+            false_answer_rate=None,
+            wrongly_withheld_rate=None,
+            right_overall=None,
+            calibration_error=None,
+            calibration_error_shown=None,
+            bins=(),
+        )
+    probabilities = calibration.probability(logits)
+    first = probabilities[:, 0]
+    shown = first >= calibration.threshold
+    return NoneFigures(
+        answerable=len(answerable),
+        unanswerable=len(unanswerable),
+        threshold=calibration.threshold,
+        auroc=ordered,
+        false_answer_rate=float(shown[nothing].mean()) if nothing.any() else None,
+        wrongly_withheld_rate=(
+            float((first_right & ~shown)[~nothing].mean()) if not nothing.all() else None
+        ),
+        right_overall=float(np.where(nothing, ~shown, shown & first_right).mean()),
+        calibration_error=expected_calibration_error(first, first_right),
+        calibration_error_shown=expected_calibration_error(probabilities.ravel(), right.ravel()),
+        bins=tuple(reliability(first, first_right)),
+    )
+
+
+def _ir_measures() -> Any:
     try:
         import ir_measures
     except ImportError as error:
         raise MissingExtraError(
             feature="evaluation", extra="train", missing="ir_measures"
         ) from error
+    return ir_measures
+
+
+def _run_and_qrels(
+    ir_measures: Any, scores: FloatArray, relevant: Sequence[Sequence[int]]
+) -> tuple[list[Any], list[Any]]:
     if len(scores) != len(relevant):
         raise ValueError(f"{len(scores)} rows of scores, but {len(relevant)} of relevant columns.")
     # Ranks, not scores, go to the measures: trec_eval would break ties by document name.
@@ -46,6 +344,70 @@ def ranking_measures(
     qrels = [
         ir_measures.Qrel(str(q), str(d), 1) for q, columns in enumerate(relevant) for d in columns
     ]
-    measures = [ir_measures.parse_measure(name) for name in MEASURES]
-    values = ir_measures.calc_aggregate(measures, qrels, run)
-    return {name: float(values[m]) for name, m in zip(MEASURES, measures, strict=True)}
+    return run, qrels
+
+
+def _resampled_means(values: FloatArray, *, seed: int, resamples: int) -> NDArray[np.float64]:
+    """``[resamples]`` means of as many draws with replacement as there are values."""
+    if not len(values):
+        raise ValueError("at least one value is needed.")
+    # A measure takes few different values. How often each is drawn is multinomial, which
+    # is the same as drawing questions, and many times faster.
+    levels, counts = np.unique(np.asarray(values, dtype=np.float64), return_counts=True)
+    random = np.random.default_rng(seed)
+    at_once = max(1, _DRAWS_AT_ONCE // len(levels))
+    return np.concatenate(
+        [
+            random.multinomial(
+                len(values), counts / len(values), size=min(at_once, resamples - start)
+            )
+            @ levels
+            for start in range(0, resamples, at_once)
+        ]
+    ) / len(values)
+
+
+def _first_answers(
+    answerable: FloatArray, relevant: Sequence[Sequence[int]], unanswerable: FloatArray
+) -> tuple[FloatArray, BoolArray]:
+    """Logits of every question's first answers, best first, and whether each is right."""
+    rows = np.concatenate([answerable, unanswerable]) if len(unanswerable) else answerable
+    order = (-rows).argsort(axis=1, kind="stable")[:, :SHOWN_ANSWERS]
+    right = np.zeros(rows.shape, dtype=bool)
+    for number, columns in enumerate(relevant):
+        right[number, list(columns)] = True
+    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(right, order, axis=1)
+
+
+def _confusable_terms(glossary: Glossary, words: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Ids of the terms that share a word with another one of their family."""
+    families = defaultdict(list)
+    for term in glossary.terms:
+        if term.family:
+            families[term.family].append(term.id)
+    found: set[str] = set()
+    for family in families.values():
+        uses = Counter(word for term_id in family for word in words[term_id])
+        found.update(i for i in family if any(uses[word] > 1 for word in words[i]))
+    return frozenset(found)
+
+
+def _content_stems(text: str) -> frozenset[str]:
+    bare = re.sub(r"['\N{RIGHT SINGLE QUOTATION MARK}]", "", text.lower())
+    found: Iterable[str] = re.findall(r"[^\W_]+", bare)
+    stop = _STOP_WORDS.split()
+    return frozenset(_stem(word) for word in found if word not in stop)
+
+
+def _stem(word: str) -> str:
+    """Without plural, -ing, -ed and a last e: enough to join payable and payables."""
+    if word.endswith("ies") and len(word) > 4:
+        word = word[:-3] + "y"
+    elif word.endswith("s") and not word.endswith("ss") and len(word) > 3:
+        word = word[:-1]
+    for ending in ("ing", "ed", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            word = word[: -len(ending)]
+            break
+    # "netting" has become "nett" by now.
+    return word[:-1] if len(word) > 3 and word[-1] == word[-2] else word

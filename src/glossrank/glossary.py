@@ -22,12 +22,15 @@ class Term:
         term: what it is called.
         definition: what it means, without "X can be defined as".
         family: the group of terms it belongs to, or "".
+        split: "train", "dev" or "test" in a data set made for training, else "". Terms of
+            "dev" and "test" come into no training pair.
     """
 
     id: str
     term: str
     definition: str
     family: str = ""
+    split: str = ""
 
     @property
     def document(self) -> str:
@@ -50,7 +53,7 @@ class Glossary:
         """Read a glossary from CSV, TSV, JSONL or JSON; without a path, the shipped one.
 
         The columns ``term`` and ``definition`` are needed; ``id`` (else made from the
-        term) and ``family`` are used where they are there.
+        term), ``family`` and ``split`` are used where they are there.
 
         Raises:
             InputError: the first thing that is wrong, with its line.
@@ -100,4 +103,5 @@ def _term(file: Path, row: Row) -> Term:
         term=texts["term"],
         definition=texts["definition"],
         family=str(row.values.get("family") or ""),
+        split=str(row.values.get("split") or ""),
     )

@@ -32,7 +32,10 @@ class LabelledPair:
 
 @dataclass(frozen=True)
 class JudgedQuestion:
-    """A question and the ids of every term that answers it, the best one first."""
+    """A question and the ids of every term that answers it, the best one first.
+
+    ``relevant`` is empty for a question that nothing in the glossary answers.
+    """
 
     question: str
     relevant: tuple[str, ...]
@@ -104,8 +107,13 @@ def read_text_pairs(path: Path) -> list[tuple[str, str]]:
     return pairs
 
 
-def read_questions(path: Path, glossary: Glossary) -> list[JudgedQuestion]:
+def read_questions(
+    path: Path, glossary: Glossary, *, allow_none: bool = False
+) -> list[JudgedQuestion]:
     """Judged questions: JSONL with ``question``, ``relevant`` (term ids) and ``typo``.
+
+    Args:
+        allow_none: accept ``"relevant": []``, a question that nothing answers.
 
     Raises:
         InputError: a row is broken, or names a term that the glossary does not have.
@@ -121,7 +129,8 @@ def read_questions(path: Path, glossary: Glossary) -> list[JudgedQuestion]:
         relevant = row.values["relevant"]
         ids = relevant if isinstance(relevant, list) else []
         strangers = [t for t in ids if not isinstance(t, str) or t not in known]
-        if not ids or strangers or len(set(ids)) < len(ids):
+        missing = not ids and not (allow_none and relevant == [])
+        if missing or strangers or len(set(ids)) < len(ids):
             raise InputError(
                 file=path,
                 line=row.line,
@@ -139,6 +148,48 @@ def read_questions(path: Path, glossary: Glossary) -> list[JudgedQuestion]:
             file=path, expected="at least one question", found="none", fix="Fill the file."
         )
     return questions
+
+
+def is_questions_file(path: Path) -> bool:
+    """Whether the first record is a judged question (a column ``relevant``), not a pair.
+
+    Raises:
+        InputError: the file as a whole cannot be read.
+    """
+    first = next(read_rows(path, columns=()), None)
+    return isinstance(first, Row) and "relevant" in first.values
+
+
+def read_trained_terms(path: Path, glossary: Glossary) -> frozenset[str]:
+    """Ids of the terms that a file of training questions names under ``relevant``.
+
+    Training questions may also be about terms of other glossaries.
+
+    Raises:
+        InputError: a row is broken, or no row names a term of the glossary.
+    """
+    found: set[str] = set()
+    for row in read_rows(path, columns=("relevant",)):
+        if isinstance(row, InputError):
+            raise row
+        ids = row.values["relevant"]
+        if not isinstance(ids, list) or not all(isinstance(term_id, str) for term_id in ids):
+            raise InputError(
+                file=path,
+                line=row.line,
+                expected="a list of term ids under 'relevant'",
+                found=repr(ids),
+                fix="Give the questions that the model was trained on.",
+            )
+        found.update(ids)
+    if not found & {term.id for term in glossary.terms}:
+        raise InputError(
+            file=path,
+            expected=f"questions about terms of the glossary {glossary.name}",
+            found="none",
+            fix="Give the glossary that belongs to the questions.",
+        )
+    return frozenset(found)
 
 
 def statistics(pairs: Sequence[LabelledPair]) -> list[ColumnStatistics]:

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from typing import Any
 
 from glossrank.judgments import LabelledPair, statistics
+from glossrank.training.guard import GuardResult
 from glossrank.training.run import TrainingRun
 
 SAMPLES = 3
@@ -44,7 +45,13 @@ class EvaluationTable:
     rows: dict[str, dict[str, float]]
 
 
-def model_card(run: TrainingRun, *, max_length: int, evaluation: EvaluationTable | None) -> str:
+def model_card(
+    run: TrainingRun,
+    *,
+    max_length: int,
+    evaluation: EvaluationTable | None,
+    guard: GuardResult | None = None,
+) -> str:
     """The whole text, YAML head included."""
     return "\n".join(
         [
@@ -52,10 +59,11 @@ def model_card(run: TrainingRun, *, max_length: int, evaluation: EvaluationTable
             _details(run, max_length),
             _usage(run),
             _limits(run, evaluation),
-            _evaluation(evaluation),
+            guard_section(guard),
+            evaluation_section(evaluation),
             _training_data(run.pairs),
             _hyperparameters(run),
-            _versions(),
+            versions(),
             _CITATION,
         ]
     )
@@ -215,7 +223,21 @@ Show several answers with their definitions. Before relying on the model, evalua
 """
 
 
-def _evaluation(evaluation: EvaluationTable | None) -> str:
+def guard_section(guard: GuardResult | None) -> str:
+    """What the check before training found, as a part of a card."""
+    if guard is None:
+        return "## Check Before Training\n\nNot made: nothing is known of whether this training helped.\n"
+    lines = "\n".join(f"- {line}" for line in guard.lines())
+    return f"""## Check Before Training
+
+Trained on a part of the data and compared with the base on the rest: **{guard.verdict}**.
+
+{lines}
+"""
+
+
+def evaluation_section(evaluation: EvaluationTable | None) -> str:
+    """The table of rankers on the test file, as a part of a card."""
     if evaluation is None:
         return "## Evaluation\n\nNo test file was given when this model was trained.\n"
     measures = list(next(iter(evaluation.rows.values())))
@@ -307,7 +329,8 @@ def _hyperparameters(run: TrainingRun) -> str:
 """
 
 
-def _versions() -> str:
+def versions() -> str:
+    """What the model was made with, as a part of a card."""
     lines = [f"- Python: {platform.python_version()}", f"- glossrank: {version('glossrank')}"]
     lines += [f"- {title}: {version(package)}" for title, package in _FRAMEWORKS.items()]
     return "### Framework Versions\n" + "\n".join(lines) + "\n"

@@ -81,14 +81,7 @@ class Recipe:
             "num_train_epochs": (1e-6, 10_000),
             "max_steps": (-1, _MOST),
         }
-        for name, (least, most) in limits.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise InputError(
-                    expected=f"{name} from {least:g} to {most:g}",
-                    found=str(value),
-                    fix="Correct the value.",
-                )
+        _check_limits(self, limits)
 
     def with_settings(self, settings: Sequence[str]) -> Recipe:
         """This recipe with ``key=value`` texts applied, as ``--set`` takes them.
@@ -96,22 +89,114 @@ class Recipe:
         Raises:
             InputError: no such key, or a value that does not fit its type.
         """
-        kinds = typing.get_type_hints(Recipe)
-        changes: dict[str, object] = {}
-        for setting in settings:
-            key, equals, text = setting.partition("=")
-            key = key.strip()
-            if not equals or key not in kinds:
-                raise InputError(
-                    expected="key=value with a key of the recipe",
-                    found=repr(setting),
-                    fix=f"Keys: {', '.join(kinds)}.",
-                )
-            changes[key] = _parse(key, text.strip(), kinds[key])
-        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+        return dataclasses.replace(self, **_changes(Recipe, settings))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListwiseRecipe:
+    """The recipe of the shipped model, ``--recipe finance-terms``; the loss is in ``listwise.py``.
+
+    Attributes:
+        questions_per_step, negatives: one step sees this many questions, each with its right
+            answers and this many wrong ones.
+        random_share: part of the wrong ones that is drawn from all candidates, not mined.
+        pool_size: wrong candidates of a question that the current model is asked about.
+        mine_after_epochs: when it is asked; before, all of the pool are drawn alike.
+        mining_temperature: logits are divided by it to weigh the draws.
+        false_negative_margin: a wrong candidate that beats the right one by more logits than
+            this is left out as probably right.
+        typo_share, case_share: part of the questions that get a slip, or another case.
+        binary_weight: weight of the binary cross-entropy beside the listwise loss.
+        teacher_share, teacher_groups, teacher_weight: part of the steps that also see teacher
+            groups, how many, and the weight of their loss.
+        averaged_share: the weights of this last part of the steps are averaged.
+        max_length: tokens of a pair in training.
+    """
+
+    epochs: int = 2
+    questions_per_step: int = 16
+    negatives: int = 5
+    random_share: float = 0.3
+    pool_size: int = 10
+    mine_after_epochs: int = 1
+    mining_temperature: float = 2.0
+    false_negative_margin: float = 4.0
+    typo_share: float = 0.35
+    case_share: float = 0.15
+    binary_weight: float = 1.0
+    teacher_share: float = 0.25
+    teacher_groups: int = 4
+    teacher_weight: float = 0.5
+    learning_rate: float = 1.2e-4
+    weight_decay: float = 0.01
+    warmup_share: float = 0.06
+    max_grad_norm: float = 1.0
+    averaged_share: float = 0.2
+    max_length: int = 128
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use.
+
+        Raises:
+            InputError: the first of them.
+        """
+        shares = ("random_share", "typo_share", "case_share", "teacher_share", "averaged_share")
+        limits: dict[str, tuple[float, float]] = dict.fromkeys((*shares, "warmup_share"), (0, 1))
+        limits |= {
+            "epochs": (1, 10_000),
+            "questions_per_step": (1, 10_000),
+            "negatives": (1, 1_000),
+            "pool_size": (1, 10_000),
+            "mine_after_epochs": (0, 10_000),
+            "mining_temperature": (1e-3, _MOST),
+            "false_negative_margin": (0, _MOST),
+            "teacher_groups": (1, 1_000),
+            "max_length": (8, 512),
+            "seed": (0, 2**32 - 1),
+        }
+        positive = ("learning_rate", "max_grad_norm", "weight_decay", "binary_weight")
+        limits |= dict.fromkeys((*positive, "teacher_weight"), (0, _MOST))
+        _check_limits(self, limits)
+
+    def with_settings(self, settings: Sequence[str]) -> ListwiseRecipe:
+        """This recipe with ``key=value`` texts applied, as ``--set`` takes them.
+
+        Raises:
+            InputError: no such key, or a value that does not fit its type.
+        """
+        return dataclasses.replace(self, **_changes(ListwiseRecipe, settings))  # type: ignore[arg-type]
 
 
 _MOST = 1e9
+
+
+def _check_limits(recipe: object, limits: dict[str, tuple[float, float]]) -> None:
+    for name, (least, most) in limits.items():
+        value = getattr(recipe, name)
+        if not least <= value <= most:
+            raise InputError(
+                expected=f"{name} from {least:g} to {most:g}",
+                found=str(value),
+                fix="Correct the value.",
+            )
+
+
+def _changes(recipe: type, settings: Sequence[str]) -> dict[str, object]:
+    """``key=value`` texts as values of the recipe's types."""
+    kinds = typing.get_type_hints(recipe)
+    changes: dict[str, object] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        key = key.strip()
+        if not equals or key not in kinds:
+            raise InputError(
+                expected="key=value with a key of the recipe",
+                found=repr(setting),
+                fix=f"Keys: {', '.join(kinds)}.",
+            )
+        changes[key] = _parse(key, text.strip(), kinds[key])
+    return changes
 
 
 def _parse(key: str, text: str, kind: object) -> object:

@@ -110,18 +110,22 @@ def train(
         ModelError: the base cannot be used.
         InputError: the installed libraries refuse the recipe, or it leaves no whole batch.
     """
-    for name in _NEEDED_MODULES:
-        if find_spec(name) is None:
-            raise MissingExtraError(feature="training", extra="train", missing=name)
+    require_extra()
     recipe = recipe or Recipe()
     output = output.resolve()
     refuse_existing(output)
     base_path = find_folder(base)
     load_model_folder(base_path).weights()
     work = output.with_name(f"{output.name}.training")
-    checkpoint = _prepare_work(work, pairs, str(base), recipe, resume=resume)
+    texts = json.dumps([[p.question, p.document, p.label] for p in pairs])
+    wanted = {
+        "pairs_sha256": hashlib.sha256(texts.encode()).hexdigest(),
+        "base": str(base),
+        "recipe": dataclasses.asdict(recipe),
+    }
+    checkpoint = prepare_work(work, wanted, _checkpoints, resume=resume)
     try:
-        with _quiet_libraries():
+        with quiet_libraries():
             trainer = _build_trainer(pairs, base_path, work, recipe)
             watch = _Watch(on_progress, stop)
             trainer.add_callback(watch.callback)
@@ -168,11 +172,15 @@ def _run_trainer(trainer: CrossEncoderTrainer, checkpoint: Path | None, work: Pa
     except (OSError, SafetensorError) as error:
         raise cannot_write(work, error) from error
     except RuntimeError as error:
-        # What torch's file writer raises on a full disk.
-        if "PytorchStreamWriter" in str(error) or "inline_container" in str(error):
+        if is_full_disk(error):
             raise cannot_write(work, error) from error
         raise
     return time.perf_counter() - start
+
+
+def is_full_disk(error: RuntimeError) -> bool:
+    """Whether this is what torch's file writer raises on a full disk."""
+    return "PytorchStreamWriter" in str(error) or "inline_container" in str(error)
 
 
 def save_half(model: CrossEncoder, folder: Path) -> None:
@@ -204,17 +212,34 @@ def training_arguments(recipe: Recipe, work: Path) -> Any:
     )
 
 
-def _prepare_work(
-    work: Path, pairs: Sequence[LabelledPair], base: str, recipe: Recipe, *, resume: bool
+def require_extra() -> None:
+    """Refuse to start what would fail later.
+
+    Raises:
+        MissingExtraError: a package of the extra [train] is not installed.
+    """
+    for name in _NEEDED_MODULES:
+        if find_spec(name) is None:
+            raise MissingExtraError(feature="training", extra="train", missing=name)
+
+
+def prepare_work(
+    work: Path,
+    wanted: dict[str, Any],
+    find_checkpoints: Callable[[Path], list[Path]],
+    *,
+    resume: bool,
 ) -> Path | None:
-    """Make the folder of checkpoints, or find the one to go on from."""
-    texts = json.dumps([[p.question, p.document, p.label] for p in pairs])
-    wanted = {
-        "pairs_sha256": hashlib.sha256(texts.encode()).hexdigest(),
-        "base": base,
-        "recipe": dataclasses.asdict(recipe),
-    }
-    checkpoints = _checkpoints(work)
+    """Make the folder of checkpoints, or find the checkpoint to go on from.
+
+    Args:
+        wanted: what makes two runs the same, plain values by name.
+        find_checkpoints: whole checkpoints in the folder, oldest first.
+
+    Raises:
+        OutputError: the folder is somebody else's, of another run, or cannot be made.
+    """
+    checkpoints = find_checkpoints(work)
     found = _read_run_file(work)
     if work.exists() and found is None and (not work.is_dir() or any(work.iterdir())):
         raise OutputError(
@@ -228,7 +253,7 @@ def _prepare_work(
         if different:
             raise OutputError(
                 file=work,
-                expected="checkpoints of the same pairs, base and recipe",
+                expected="checkpoints of the same data, base and recipe",
                 found=f"another {', '.join(different)}",
                 fix="Give the command of that run, or remove the folder to start anew.",
             )
@@ -377,7 +402,7 @@ def _arguments_of(trainer: CrossEncoderTrainer) -> tuple[dict[str, Any], dict[st
 
 
 @contextmanager
-def _quiet_libraries() -> Iterator[None]:
+def quiet_libraries() -> Iterator[None]:
     """Keep the libraries' own bars and hints off the terminal while a run lasts."""
     from datasets.utils import logging as datasets_logging
     from transformers.utils import logging as transformers_logging

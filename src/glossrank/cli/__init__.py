@@ -1,0 +1,53 @@
+"""Every command. The only package that prints, reads the keyboard or sets exit codes.
+
+Results go to stdout, everything else to stderr. Wrong input ends with exit code 2 and one
+message; a model that the guard refuses with 3; Ctrl-C with 130.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import typer
+from rich.markup import escape
+
+from glossrank.cli import evaluating, ranking, training
+from glossrank.cli.output import INTERRUPTED, USAGE_ERROR, stderr
+from glossrank.errors import GlossrankError, TrainingInterruptedError
+
+app = typer.Typer(
+    name="glossrank",
+    help="Ask in plain words, get the right definitions. Offline, on a CPU.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+pairs_app = typer.Typer(help="Look at files of labelled pairs.", no_args_is_help=True)
+app.add_typer(pairs_app, name="pairs")
+
+app.command("ask")(ranking.ask_command)
+app.command("rank")(ranking.rank)
+app.command("predict")(ranking.predict)
+app.command("train")(training.train_command)
+app.command("evaluate")(evaluating.evaluate_command)
+app.command("calibrate")(evaluating.calibrate_command)
+app.command("models")(ranking.models)
+pairs_app.command("describe")(training.describe)
+
+
+def main() -> None:
+    """The entry point: runs a command and turns glossrank's errors into exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets its code, not a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except GlossrankError as error:
+        stderr().print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+        sys.exit(INTERRUPTED if isinstance(error, TrainingInterruptedError) else USAGE_ERROR)
+    except OSError as error:
+        # What no part of glossrank foresaw: a name too long, a full /dev/stdout.
+        stderr().print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        sys.exit(USAGE_ERROR)

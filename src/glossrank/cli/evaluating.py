@@ -1,0 +1,413 @@
+"""The commands that judge a model: evaluate, calibrate."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from glossrank.cli.output import JsonOption, new_table, print_json, stderr, stdout, title
+from glossrank.errors import InputError, MissingExtraError, OutputError
+from glossrank.glossary import Glossary
+from glossrank.judgments import JudgedQuestion, read_questions, read_trained_terms
+from glossrank.model_names import packaged_names
+from glossrank.output import cannot_write
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from glossrank.calibration import Calibration
+    from glossrank.cross_encoder import CrossEncoder
+    from glossrank.evaluation import Interval
+    from glossrank.report import EvaluationReport
+
+BM25 = "bm25"
+_QUESTIONS_AT_ONCE = 10
+_WORST_PRINTED = 5
+_SLICE_MEASURES = ("nDCG@10", "P@1", "R@10")
+
+
+class PrecisionChoice(str, Enum):
+    """The engine's precisions, for the command line."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
+QuestionsArgument = Annotated[
+    Path,
+    typer.Argument(metavar="FILE", help="Judged questions: JSONL with question and relevant ids."),
+]
+GlossaryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--glossary", "-g", metavar="FILE", help="What is ranked; else the shipped glossary."
+    ),
+]
+NoneOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--none",
+        metavar="FILE",
+        help="Questions that nothing answers (relevant: []). Such rows may be in FILE as well.",
+    ),
+]
+EveryOption = Annotated[
+    int,
+    typer.Option(
+        "--every", min=1, help="Only every Nth question of each file, for a quicker figure."
+    ),
+]
+PrecisionOption = Annotated[
+    PrecisionChoice, typer.Option("--precision", help="Arithmetic; auto: bf16 where it is fast.")
+]
+
+
+def evaluate_command(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Packaged name, model folder, hub id, or bm25."),
+    ],
+    file: QuestionsArgument,
+    glossary: GlossaryOption = None,
+    none: NoneOption = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="MODEL", help="Another model to compare with."),
+    ] = None,
+    trained_on: Annotated[
+        Path | None,
+        typer.Option(
+            "--trained-on",
+            metavar="FILE",
+            help="The questions of the training; tells seen from unseen terms.",
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Also write one self-contained HTML page."),
+    ] = None,
+    precision: PrecisionOption = PrecisionChoice.AUTO,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, help="Only the first N questions of each file."),
+    ] = None,
+    every: EveryOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a model on judged questions, with intervals and what went wrong."""
+    # What can be refused is refused before anything is scored, which takes minutes.
+    _require("evaluation", "ir_measures")
+    if BM25 in (model, against):
+        _require("the BM25 baseline", "bm25s")
+    if html is not None:
+        _require("an HTML report", "matplotlib")
+        _require_place(html)
+    terms = Glossary.load(glossary)
+    questions = _read(file, none, terms, limit=limit, every=every)
+    answerable = [question for question in questions if question.relevant]
+    if not answerable:
+        raise InputError(
+            file=file,
+            expected="at least one question that a term answers",
+            found="only questions with relevant: []",
+            fix="Give such a file with --none, and answerable questions as FILE.",
+        )
+    trained_terms = None if trained_on is None else read_trained_terms(trained_on, terms)
+    ranker = _load(model, precision)
+    other = None if against is None else _load(against, precision)
+
+    from glossrank.calibration import load_calibration
+    from glossrank.report import make_report
+
+    report = make_report(
+        _scores(ranker, questions, terms, label=model),
+        questions,
+        glossary=terms,
+        model=model,
+        file=str(file),
+        unanswerable_file=None if none is None else str(none),
+        score_name="score" if ranker is None else "logit",
+        calibration=None if ranker is None else load_calibration(ranker.model_path),
+        against=(
+            None if against is None else (against, _scores(other, answerable, terms, label=against))
+        ),
+        trained_terms=trained_terms,
+    )
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _print_report(report)
+    if html is not None:
+        report.write_html(html)
+        stderr().print(f"report -> {escape(str(html))}", soft_wrap=True)
+
+
+def calibrate_command(
+    folder: Annotated[
+        str,
+        typer.Argument(metavar="MODEL_FOLDER", help="calibration.json is written into it."),
+    ],
+    file: QuestionsArgument,
+    glossary: GlossaryOption = None,
+    none: NoneOption = None,
+    every: EveryOption = 1,
+    precision: PrecisionOption = PrecisionChoice.AUTO,
+) -> None:
+    """Fit probabilities and the threshold for "none of these" on held-out questions."""
+    _require("fitting a calibration", "sklearn")
+    path = _own_folder(folder)
+    terms = Glossary.load(glossary)
+    questions = _read(file, none, terms, limit=None, every=every)
+    model = _load(path, precision)
+    scores = _scores(model, questions, terms, label=folder)
+
+    import numpy as np
+
+    from glossrank.calibration import CALIBRATION_FILE, expected_calibration_error, fit_calibration
+
+    first = scores.argmax(axis=1)
+    logits = scores[np.arange(len(scores)), first]
+    right = np.array(
+        [
+            terms.terms[at].id in question.relevant
+            for at, question in zip(first.tolist(), questions, strict=True)
+        ]
+    )
+    nothing = sum(not question.relevant for question in questions)
+    fitted_on = (
+        f"{len(questions) - nothing} questions that a term answers and {nothing} that nothing "
+        f"answers, of {' and '.join(f.name for f in (file, none) if f is not None)}"
+    )
+    try:
+        calibration = fit_calibration(logits, right, fitted_on=fitted_on)
+    except ValueError as error:
+        raise InputError(
+            file=file,
+            expected="questions to which a calibration can be fitted",
+            found=f"{int(right.sum())} of {len(right)} first answers right; {str(error).rstrip('.')}",
+            fix="Give more held-out questions, and some that nothing answers with --none.",
+        ) from error
+    _save(calibration, path)
+    table = new_table("figure")
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_row("slope", f"{calibration.slope:.4f}")
+    table.add_row("intercept", f"{calibration.intercept:.4f}")
+    table.add_row("threshold", f"{calibration.threshold:.4f}")
+    error_found = expected_calibration_error(calibration.probability(logits), right)
+    table.add_row("calibration error, on these questions", f"{error_found:.4f}")
+    title(folder)
+    stdout().print(table)
+    stdout().print(f"[dim]fitted on {escape(fitted_on)}[/]", highlight=False)
+    stderr().print(f"calibration -> {escape(str(path / CALIBRATION_FILE))}", soft_wrap=True)
+
+
+def _require(feature: str, module: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtraError(feature=feature, extra="train", missing=module)
+
+
+def _require_place(path: Path) -> None:
+    if not path.parent.is_dir() or path.is_dir():
+        raise OutputError(
+            file=path,
+            expected="a file in a folder that exists",
+            found="a folder" if path.is_dir() else f"no folder {str(path.parent)!r}",
+            fix="Make the folder first, or choose another place.",
+        )
+    if not os.access(path.parent, os.W_OK):
+        raise cannot_write(path, PermissionError(errno.EACCES, "Permission denied"))
+
+
+def _own_folder(name: str) -> Path:
+    """The folder to write into; packaged names and hub ids are nobody's own."""
+    if name not in packaged_names() and Path(name).is_dir():
+        # Absolute: CrossEncoder would take "./finance-terms" for the packaged name.
+        return Path(name).resolve()
+    raise InputError(
+        expected="a model folder, into which calibration.json is written",
+        found=f"{name!r}, a packaged name" if name in packaged_names() else f"no folder {name!r}",
+        fix="Give the folder's path (./NAME for a folder here); a hub id must be saved as one first.",
+    )
+
+
+def _read(
+    file: Path, none: Path | None, terms: Glossary, *, limit: int | None, every: int
+) -> list[JudgedQuestion]:
+    """The questions of both files, those that nothing answers among them."""
+    questions = read_questions(file, terms, allow_none=True)[:limit:every]
+    if none is None:
+        return questions
+    nothing = read_questions(none, terms, allow_none=True)
+    for question in nothing:
+        if question.relevant:
+            raise InputError(
+                file=none,
+                expected="relevant: [] for every question that nothing answers",
+                found=f"{list(question.relevant)} for {question.question!r}",
+                fix="Move the question to the file of those that a term answers.",
+            )
+    return questions + nothing[:limit:every]
+
+
+def _load(model: str | Path, precision: PrecisionChoice) -> CrossEncoder | None:
+    """None stands for BM25, which has nothing to load."""
+    if model == BM25:
+        return None
+    # As in cli.output: OpenVINO is not imported for --help or a bad file.
+    from glossrank.cross_encoder import CrossEncoder
+
+    return CrossEncoder(model, precision=precision.value)
+
+
+def _scores(
+    ranker: CrossEncoder | None,
+    questions: Sequence[JudgedQuestion],
+    terms: Glossary,
+    *,
+    label: str,
+) -> NDArray[np.float32]:
+    """``[questions, terms]``; a few questions at a time, so that memory stays flat."""
+    import numpy as np
+
+    from glossrank.bm25 import bm25_scores
+    from glossrank.training.compare import model_scores
+
+    texts = [question.question for question in questions]
+    documents = [term.document for term in terms.terms]
+    if ranker is None:
+        return bm25_scores(texts, documents)
+    scores = np.empty((len(texts), len(documents)), dtype=np.float32)
+    with _progress(label, total=len(texts)) as advance:
+        for start in range(0, len(texts), _QUESTIONS_AT_ONCE):
+            some = texts[start : start + _QUESTIONS_AT_ONCE]
+            scores[start : start + len(some)] = model_scores(ranker, some, documents)
+            advance(len(some))
+    return scores
+
+
+@contextmanager
+def _progress(label: str, *, total: int) -> Iterator[Any]:
+    """A bar on stderr, on a terminal only."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = stderr()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(escape(label), total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def _save(calibration: Calibration, folder: Path) -> None:
+    """Whole or not at all: a half-written file would make the model unusable."""
+    from glossrank.calibration import CALIBRATION_FILE
+
+    target = folder / CALIBRATION_FILE
+    try:
+        with tempfile.TemporaryDirectory(prefix=".calibration-", dir=folder) as temporary:
+            calibration.save(Path(temporary))
+            (Path(temporary) / CALIBRATION_FILE).replace(target)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+
+
+def _print_report(report: EvaluationReport) -> None:
+    title(f"{report.model} on {report.file}")
+    _print_measures(report)
+    _print_slices(report)
+    _print_none(report)
+    _print_worst(report)
+    stdout().print(
+        f"[dim]{report.answerable} answerable and {report.unanswerable} unanswerable questions, "
+        f"{report.terms} terms of {escape(report.glossary)}; 95% intervals by bootstrap[/]",
+        highlight=False,
+    )
+
+
+def _print_measures(report: EvaluationReport) -> None:
+    other = report.comparison
+    table = new_table("measure")
+    table.add_column("mean", justify="right", no_wrap=True)
+    table.add_column("95% interval", justify="right", no_wrap=True)
+    if other is not None:
+        table.add_column(escape(other.model), justify="right", overflow="fold")
+        table.add_column("difference", justify="right", no_wrap=True)
+        table.add_column("95% interval", justify="right", no_wrap=True)
+        table.add_column("")
+    for name, interval in report.measures.items():
+        cells = [name, f"{interval.mean:.3f}", f"{interval.low:.3f} to {interval.high:.3f}"]
+        if other is not None:
+            found = other.differences[name]
+            cells += [
+                f"{other.measures[name].mean:.3f}",
+                f"{found.difference:+.3f}",
+                f"{found.low:+.3f} to {found.high:+.3f}",
+                found.verdict,
+            ]
+        table.add_row(*cells)
+    stdout().print(table)
+
+
+def _print_slices(report: EvaluationReport) -> None:
+    def cell(interval: Interval) -> str:
+        return f"{interval.mean:.3f} ({interval.low:.2f}-{interval.high:.2f})"
+
+    table = new_table("questions")
+    for name in ("n", *_SLICE_MEASURES):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, figures in report.slices.items():
+        cells = (cell(figures.measures[measure]) for measure in _SLICE_MEASURES)
+        table.add_row(name, str(figures.questions), *cells)
+    stdout().print(table)
+
+
+def _print_none(report: EvaluationReport) -> None:
+    from glossrank.report import none_rows
+
+    table = new_table("none of these")
+    table.add_column("value", justify="right", no_wrap=True)
+    for label, value in none_rows(report.none):
+        table.add_row(label, value)
+    if table.row_count:
+        stdout().print(table)
+    if report.none.threshold is None:
+        stdout().print(
+            "no calibration: probabilities and the threshold are left out "
+            "(`glossrank calibrate` fits them)",
+            highlight=False,
+        )
+
+
+def _print_worst(report: EvaluationReport) -> None:
+    if not report.worst:
+        stdout().print("every first answer is right")
+        return
+    table = new_table("worst questions", "wanted", "came first")
+    for worst in report.worst[:_WORST_PRINTED]:
+        wanted = "\n".join(f"{w.place}. {escape(w.term)} {w.score:.2f}" for w in worst.wanted)
+        table.add_row(
+            escape(worst.question), wanted, f"{escape(worst.won.term)} {worst.won.score:.2f}"
+        )
+    stdout().print(table)

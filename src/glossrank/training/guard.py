@@ -1,0 +1,265 @@
+"""Does training on these data help at all? Asked before a model is saved as anyone's default.
+
+A few hundred pairs often make a reranker worse, and nobody notices. The guard trains on a
+part of the data and compares with the base on the rest, several times over: on questions
+about terms that no training pair names, and on new questions about trained terms. A paired
+bootstrap over the questions says how sure the difference is.
+
+A file whose labels are wrong cannot show the damage on its own held-out part, whose labels
+are wrong as well. So the trained model must also still rank the shipped finance questions.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glossrank.cross_encoder import CrossEncoder
+from glossrank.evaluation import PairedDifference, paired_bootstrap, per_question
+from glossrank.glossary import FINANCE_TERMS, Glossary
+from glossrank.judgments import read_questions
+from glossrank.training.examples import TrainingSet
+from glossrank.training.mining import plain_document
+
+MEASURE = "nDCG@10"
+HELD_OUT_TERMS = 0.2
+HELD_OUT_QUESTIONS = 0.2
+MOST_CANDIDATES = 100
+"""Candidates that a held-out question is ranked against; more would only cost time."""
+FEWEST_QUESTIONS = 10
+"""With fewer held-out questions nothing is claimed."""
+REFERENCE_QUESTIONS = 60
+REFERENCE_CANDIDATES = 60
+REFERENCE_TOLERANCE = 0.05
+"""How much nDCG@10 on the shipped questions may be lost where the own data show no gain."""
+
+BETTER, SAME, WORSE = "better", "no difference shown", "worse"
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One division of a training set; rows are those of its examples and candidates.
+
+    Attributes:
+        kept: examples to train on.
+        hidden: candidates that no training pair may have.
+        new_terms: held-out examples whose right answers are hidden.
+        new_questions: held-out examples whose right answers others train on.
+    """
+
+    kept: tuple[int, ...]
+    hidden: frozenset[int]
+    new_terms: tuple[int, ...]
+    new_questions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class GuardResult:
+    """What the guard found. ``own`` and its parts are over held-out questions of the data.
+
+    Attributes:
+        own, new_terms, new_questions: nDCG@10 of trained minus base, or None where there
+            were no such questions.
+        base, trained: mean nDCG@10 over the held-out questions.
+        reference: the same difference on the shipped finance questions.
+        first_logits, first_right: of each held-out question with the trained model: the
+            logit of its first answer and whether that answer is right, for calibration.
+    """
+
+    verdict: str
+    seeds: int
+    questions: int
+    base: float
+    trained: float
+    own: PairedDifference | None
+    new_terms: PairedDifference | None
+    new_questions: PairedDifference | None
+    reference: PairedDifference
+    first_logits: NDArray[np.float32]
+    first_right: NDArray[np.bool_]
+
+    def lines(self) -> list[str]:
+        """The figures in words, one finding a line, for the terminal and the model card."""
+        found = []
+        if self.own is None:
+            found.append(f"held-out questions: too few ({self.questions}) to compare")
+        else:
+            found.append(
+                f"held-out questions ({self.questions}, {self.seeds} seeds): {MEASURE} "
+                f"{self.base:.3f} -> {self.trained:.3f}, {_interval(self.own)}"
+            )
+        for name, part in (
+            ("terms never trained on", self.new_terms),
+            ("new questions about trained terms", self.new_questions),
+        ):
+            if part is not None:
+                found.append(f"of these, {name}: {_interval(part)}")
+        found.append(f"shipped finance questions: {_interval(self.reference)}")
+        return found
+
+
+def _interval(difference: PairedDifference) -> str:
+    d = difference
+    return f"difference {d.difference:+.3f} (95% {d.low:+.3f} to {d.high:+.3f})"
+
+
+def make_fold(data: TrainingSet, *, seed: int) -> Fold:
+    """Divide by term and by question: a fifth of the terms, then a fifth of the questions.
+
+    A question is only held out as a new question if each of its right answers keeps
+    another question to be trained by.
+    """
+    rng = random.Random(f"guard {seed}")
+    terms = sorted({row for example in data.examples for row in example.right})
+    rng.shuffle(terms)
+    hidden = frozenset(terms[: max(1, round(len(terms) * HELD_OUT_TERMS))])
+    new_terms: list[int] = []
+    rest: list[int] = []
+    for at, example in enumerate(data.examples):
+        (new_terms if hidden.intersection(example.right) else rest).append(at)
+    uses: dict[int, int] = {}
+    for at in rest:
+        for row in data.examples[at].right:
+            uses[row] = uses.get(row, 0) + 1
+    wanted = round(len(rest) * HELD_OUT_QUESTIONS)
+    new_questions: list[int] = []
+    for at in rng.sample(rest, len(rest)):
+        right = data.examples[at].right
+        if len(new_questions) < wanted and all(uses[row] > 1 for row in right):
+            new_questions.append(at)
+            for row in right:
+                uses[row] -= 1
+    out = set(new_questions)
+    return Fold(
+        kept=tuple(at for at in rest if at not in out),
+        hidden=hidden,
+        new_terms=tuple(new_terms),
+        new_questions=tuple(sorted(out)),
+    )
+
+
+def kept_part(data: TrainingSet, fold: Fold) -> TrainingSet:
+    """The training set of a fold: its examples, and the candidates that are not hidden."""
+    rows = [row for row in range(len(data.candidates)) if row not in fold.hidden]
+    place = {row: at for at, row in enumerate(rows)}
+    examples = []
+    for at in fold.kept:
+        example = data.examples[at]
+        right = tuple(place[row] for row in example.right)
+        wrong = tuple(place[row] for row in example.wrong if row in place)
+        examples.append(type(example)(example.question, right, wrong, example.typo))
+    return TrainingSet(tuple(data.candidates[row] for row in rows), tuple(examples))
+
+
+def check(
+    data: TrainingSet,
+    *,
+    base: str | Path,
+    fit: Callable[[Fold, int], Path],
+    seeds: Sequence[int],
+) -> GuardResult:
+    """Train on each seed's fold, compare with the base on the rest, and give the verdict.
+
+    Args:
+        fit: trains on a fold with a seed and returns the folder of the model.
+        seeds: at least one.
+    """
+    before = CrossEncoder(base)
+    values: dict[int, list[tuple[float, float]]] = {}
+    kinds: dict[int, set[str]] = {}
+    logits: list[float] = []
+    rights: list[bool] = []
+    reference: list[PairedDifference] = []
+    for seed in seeds:
+        fold = make_fold(data, seed=seed)
+        after = CrossEncoder(fit(fold, seed))
+        held_out = (*fold.new_terms, *fold.new_questions)
+        for at in held_out:
+            old, new, first, good = _compare(data, at, before, after, seed=seed)
+            logits.append(first)
+            rights.append(good)
+            if data.examples[at].right:
+                values.setdefault(at, []).append((old, new))
+                kinds.setdefault(at, set()).add("term" if at in fold.new_terms else "question")
+        if not reference:
+            reference.append(_reference(before, after))
+    means = {at: np.mean(pairs, axis=0) for at, pairs in values.items()}
+    own = _difference(list(means.values()))
+    verdict = _verdict(own, reference[0])
+    everything = np.array(list(means.values())) if means else np.zeros((0, 2))
+    return GuardResult(
+        verdict=verdict,
+        seeds=len(seeds),
+        questions=len(means),
+        base=float(everything[:, 0].mean()) if means else 0.0,
+        trained=float(everything[:, 1].mean()) if means else 0.0,
+        own=own,
+        new_terms=_difference([means[at] for at in means if "term" in kinds[at]]),
+        new_questions=_difference([means[at] for at in means if "question" in kinds[at]]),
+        reference=reference[0],
+        first_logits=np.array(logits, dtype=np.float32),
+        first_right=np.array(rights, dtype=bool),
+    )
+
+
+def _verdict(own: PairedDifference | None, reference: PairedDifference) -> str:
+    if own is not None and own.low > 0:
+        return BETTER
+    if own is not None and own.high < 0:
+        return WORSE
+    lost = reference.high < 0 and reference.difference < -REFERENCE_TOLERANCE
+    return WORSE if lost else SAME
+
+
+def _difference(pairs: Sequence[NDArray[np.float64]]) -> PairedDifference | None:
+    if len(pairs) < FEWEST_QUESTIONS:
+        return None
+    table = np.array(pairs)
+    return paired_bootstrap(table[:, 1], table[:, 0])
+
+
+def _compare(
+    data: TrainingSet, at: int, before: CrossEncoder, after: CrossEncoder, *, seed: int
+) -> tuple[float, float, float, bool]:
+    """nDCG@10 of both models on one example; the trained one's first logit, and if it is right."""
+    example = data.examples[at]
+    rng = random.Random(f"guard {seed} {at}")
+    chosen = [*example.right, *example.wrong]
+    others = [row for row in range(len(data.candidates)) if row not in set(chosen)]
+    chosen += rng.sample(others, min(len(others), max(0, MOST_CANDIDATES - len(chosen))))
+    # Shuffled, so that equal scores do not favour the right answer.
+    rng.shuffle(chosen)
+    right = [place for place, row in enumerate(chosen) if row in example.right]
+    pairs = [(example.question, plain_document(data.candidates[row])) for row in chosen]
+    old, new = before.logits(pairs), after.logits(pairs)
+    best = int(new.argmax())
+    if not right:
+        return 0.0, 0.0, float(new[best]), False
+    measured = per_question(np.stack([old, new]), [right, right])[MEASURE]
+    return float(measured[0]), float(measured[1]), float(new[best]), best in right
+
+
+def _reference(before: CrossEncoder, after: CrossEncoder) -> PairedDifference:
+    """Trained minus base on shipped questions, each against a part of the shipped glossary."""
+    glossary = Glossary.load()
+    rng = random.Random("guard reference")
+    questions = read_questions(FINANCE_TERMS / "test.jsonl", glossary)
+    questions = rng.sample(questions, REFERENCE_QUESTIONS)
+    documents = {term.id: term.document for term in glossary.terms}
+    scores: list[list[NDArray[np.float32]]] = [[], []]
+    relevant = []
+    for question in questions:
+        others = [i for i in documents if i not in question.relevant]
+        ids = [*question.relevant, *rng.sample(others, REFERENCE_CANDIDATES)]
+        ids = rng.sample(ids[:REFERENCE_CANDIDATES], REFERENCE_CANDIDATES)
+        relevant.append([place for place, i in enumerate(ids) if i in question.relevant])
+        pairs = [(question.question, documents[i]) for i in ids]
+        scores[0].append(before.logits(pairs))
+        scores[1].append(after.logits(pairs))
+    old, new = (per_question(np.stack(rows), relevant)[MEASURE] for rows in scores)
+    return paired_bootstrap(new, old)

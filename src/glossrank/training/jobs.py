@@ -1,0 +1,250 @@
+"""The two recipes behind one face: read the data, check with the guard, train, write the card."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glossrank.errors import InputError
+from glossrank.glossary import Glossary
+from glossrank.judgments import LabelledPair, is_questions_file, read_pairs, read_questions
+from glossrank.model_folder import load_model_folder
+from glossrank.training.card import EvaluationTable, model_card
+from glossrank.training.examples import (
+    TeacherGroup,
+    TrainingSet,
+    from_pairs,
+    from_questions,
+    read_teacher_groups,
+)
+from glossrank.training.guard import Fold, GuardResult, kept_part
+from glossrank.training.guarded import calibration_of, guarded
+from glossrank.training.listwise_card import listwise_card
+from glossrank.training.listwise_run import ListwiseRun, train_listwise
+from glossrank.training.recipe import ListwiseRecipe, Recipe
+from glossrank.training.run import Progress, TrainingRun, train
+
+OnProgress = Callable[[Progress], None]
+Stop = Callable[[], bool]
+Evaluate = Callable[[Path], EvaluationTable | None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Data and a recipe, ready to be checked and trained.
+
+    Attributes:
+        fit: trains on a fold with a seed into a folder.
+        fit_all: trains on everything into a folder, with a last step that gets the folder
+            before it is seen; returns a sentence of figures.
+    """
+
+    data: TrainingSet
+    base: str
+    fingerprint: dict[str, Any]
+    fit: Callable[[Fold, int, Path, bool, OnProgress, Stop], None]
+    fit_all: Callable[[Path, bool, GuardResult | None, Evaluate, OnProgress, Stop], str]
+
+    def guard(
+        self,
+        *,
+        output: Path,
+        seeds: int,
+        force: bool,
+        resume: bool,
+        on_progress: OnProgress,
+        stop: Stop,
+    ) -> GuardResult:
+        """Compare the recipe with the base on held-out parts of the data.
+
+        Raises:
+            ModelRefusedError: it is worse, and ``force`` is not set.
+            TrainingInterruptedError, OutputError, ModelError: as in training.
+        """
+
+        def fit(fold: Fold, seed: int, folder: Path) -> None:
+            self.fit(fold, seed, folder, resume, on_progress, stop)
+
+        return guarded(
+            self.data,
+            base=self.base,
+            output=output,
+            fingerprint=self.fingerprint,
+            fit=fit,
+            seeds=seeds,
+            resume=resume,
+            force=force,
+        )
+
+    def train(
+        self,
+        *,
+        output: Path,
+        resume: bool,
+        guard: GuardResult | None,
+        evaluate: Evaluate,
+        on_progress: OnProgress,
+        stop: Stop,
+    ) -> str:
+        """Train on everything, write card and calibration, and return a line of figures."""
+        return self.fit_all(output, resume, guard, evaluate, on_progress, stop)
+
+
+def card_job(pairs: Path, *, base: str, settings: Sequence[str]) -> Job:
+    """The model card's recipe on a pairs file.
+
+    Raises:
+        InputError: the file or a setting is wrong.
+    """
+    recipe = Recipe().with_settings(settings)
+    labelled = read_pairs(pairs)
+    data = from_pairs(labelled)
+
+    def fit(
+        fold: Fold, seed: int, folder: Path, resume: bool, on_progress: OnProgress, stop: Stop
+    ) -> None:
+        train(
+            _kept_pairs(labelled, data, fold),
+            base=base,
+            output=folder,
+            recipe=dataclasses.replace(recipe, seed=seed),
+            resume=resume,
+            on_progress=on_progress,
+            stop=stop,
+        )
+
+    def fit_all(
+        output: Path,
+        resume: bool,
+        guard: GuardResult | None,
+        evaluate: Evaluate,
+        on_progress: OnProgress,
+        stop: Stop,
+    ) -> str:
+        def finish(folder: Path, run: TrainingRun) -> None:
+            _calibrate(folder, guard)
+            card = model_card(
+                run,
+                max_length=load_model_folder(folder).max_length,
+                evaluation=evaluate(folder),
+                guard=guard,
+            )
+            (folder / "README.md").write_text(card, encoding="utf-8")
+
+        run = train(
+            labelled,
+            base=base,
+            output=output,
+            recipe=recipe,
+            resume=resume,
+            on_progress=on_progress,
+            stop=stop,
+            finish=finish,
+        )
+        return f"{len(labelled)} pairs, {run.seconds:.0f} s, final loss {run.final_loss:.4f}"
+
+    return Job(data, base, _fingerprint(pairs, base, recipe), fit, fit_all)
+
+
+def listwise_job(
+    file: Path,
+    *,
+    base: str,
+    settings: Sequence[str],
+    glossaries: Sequence[Glossary],
+    teacher: Path | None,
+) -> Job:
+    """The shipped model's recipe on a pairs file, or on judged questions with glossaries.
+
+    Raises:
+        InputError: a file or a setting is wrong.
+    """
+    recipe = ListwiseRecipe().with_settings(settings)
+    groups: list[TeacherGroup] = [] if teacher is None else read_teacher_groups(teacher)
+    if is_questions_file(file):
+        questions = read_questions(file, _united(glossaries), allow_none=True)
+        data = from_questions(questions, glossaries)
+    else:
+        data = from_pairs(read_pairs(file))
+
+    def fit(
+        fold: Fold, seed: int, folder: Path, resume: bool, on_progress: OnProgress, stop: Stop
+    ) -> None:
+        train_listwise(
+            kept_part(data, fold),
+            base=base,
+            output=folder,
+            recipe=dataclasses.replace(recipe, seed=seed),
+            teacher=groups,
+            resume=resume,
+            on_progress=on_progress,
+            stop=stop,
+        )
+
+    def fit_all(
+        output: Path,
+        resume: bool,
+        guard: GuardResult | None,
+        evaluate: Evaluate,
+        on_progress: OnProgress,
+        stop: Stop,
+    ) -> str:
+        def finish(folder: Path, run: ListwiseRun) -> None:
+            _calibrate(folder, guard)
+            card = listwise_card(run, evaluation=evaluate(folder), guard=guard)
+            (folder / "README.md").write_text(card, encoding="utf-8")
+
+        run = train_listwise(
+            data,
+            base=base,
+            output=output,
+            recipe=recipe,
+            teacher=groups,
+            resume=resume,
+            on_progress=on_progress,
+            stop=stop,
+            finish=finish,
+        )
+        return (
+            f"{len(data.examples)} questions, {run.seconds:.0f} s, final loss {run.final_loss:.4f}"
+        )
+
+    return Job(data, base, _fingerprint(file, base, recipe), fit, fit_all)
+
+
+def _kept_pairs(pairs: Sequence[LabelledPair], data: TrainingSet, fold: Fold) -> list[LabelledPair]:
+    """The pairs of a fold: of kept questions, without hidden documents."""
+    questions = {data.examples[at].question for at in fold.kept}
+    hidden = {data.candidates[row].texts[0] for row in fold.hidden}
+    kept = [p for p in pairs if p.question in questions and p.document not in hidden]
+    if not kept:
+        raise InputError(
+            expected="enough pairs to train on a part and compare on the rest",
+            found=f"{len(pairs)}",
+            fix="Add pairs, or leave out the check with --guard-seeds 0.",
+        )
+    return kept
+
+
+def _calibrate(folder: Path, guard: GuardResult | None) -> None:
+    calibration = None if guard is None else calibration_of(guard)
+    if calibration is not None:
+        calibration.save(folder)
+
+
+def _united(glossaries: Sequence[Glossary]) -> Glossary:
+    """All terms by id, for checking the ids of questions."""
+    terms = {term.id: term for glossary in glossaries for term in glossary.terms}
+    return Glossary(name=", ".join(g.name for g in glossaries), terms=tuple(terms.values()))
+
+
+def _fingerprint(file: Path, base: str, recipe: Recipe | ListwiseRecipe) -> dict[str, Any]:
+    return {
+        "data_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "base": base,
+        "recipe": dataclasses.asdict(recipe),
+    }

@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glossrank.errors import ModelRefusedError, OutputError
+from glossrank.evaluation import PairedDifference
+from glossrank.training.examples import Candidate, Example, TrainingSet
+from glossrank.training.guard import (
+    BETTER,
+    FEWEST_QUESTIONS,
+    REFERENCE_TOLERANCE,
+    SAME,
+    WORSE,
+    Fold,
+    GuardResult,
+    _verdict,
+    check,
+    kept_part,
+    make_fold,
+)
+from glossrank.training.guarded import FEWEST_FOR_CALIBRATION, calibration_of, guarded
+from glossrank.training.listwise_run import train_listwise
+from glossrank.training.recipe import ListwiseRecipe
+from tests.conftest import write_tiny_model
+from tests.test_listwise import TERMS, marked_set
+from tests.test_mining import training_sets
+
+LEARN = ListwiseRecipe(
+    epochs=12, learning_rate=1e-2, questions_per_step=8, typo_share=0.0, case_share=0.0
+)
+DATA = marked_set()
+FEW = marked_set(TERMS[:4], wordings=2)
+
+
+@given(training_sets(most_examples=30), st.integers(0, 99))
+@settings(deadline=None)
+def test_a_fold_hides_terms_and_keeps_the_rest_answerable(data: TrainingSet, seed: int) -> None:
+    fold = make_fold(data, seed=seed)
+    assert fold == make_fold(data, seed=seed)
+    parts = [*fold.kept, *fold.new_terms, *fold.new_questions]
+    assert sorted(parts) == list(range(len(data.examples)))
+    answers = {row for example in data.examples for row in example.right}
+    assert fold.hidden <= answers
+    assert bool(fold.hidden) == bool(answers)
+    for at in fold.new_terms:
+        assert fold.hidden & set(data.examples[at].right)
+    trained = {row for at in fold.kept for row in data.examples[at].right}
+    assert not trained & fold.hidden
+    for at in fold.new_questions:
+        assert set(data.examples[at].right) <= trained
+
+
+@given(training_sets(most_examples=30), st.integers(0, 99))
+@settings(deadline=None)
+def test_the_kept_part_has_no_hidden_term_and_the_same_answers(
+    data: TrainingSet, seed: int
+) -> None:
+    fold = make_fold(data, seed=seed)
+    kept = kept_part(data, fold)
+    hidden = {data.candidates[row].id for row in fold.hidden}
+    assert {c.id for c in kept.candidates} == {c.id for c in data.candidates} - hidden
+
+    def named(data: TrainingSet, rows: tuple[int, ...]) -> set[str]:
+        return {data.candidates[row].id for row in rows}
+
+    for at, example in zip(fold.kept, kept.examples, strict=True):
+        before = data.examples[at]
+        assert (example.question, example.typo) == (before.question, before.typo)
+        assert named(kept, example.right) == named(data, before.right)
+        assert named(kept, example.wrong) == named(data, before.wrong) - hidden
+
+
+def test_a_fifth_is_held_out_and_every_seed_holds_out_other_ones() -> None:
+    folds = [make_fold(DATA, seed=seed) for seed in range(8)]
+    assert len({fold.hidden for fold in folds}) > 4
+    assert len({fold.new_questions for fold in folds}) > 4
+    for fold in folds:
+        # 16 terms of three questions each; a fifth of 16, then of 39 questions.
+        assert (len(fold.hidden), len(fold.new_terms), len(fold.new_questions)) == (3, 9, 8)
+
+
+def test_a_terms_only_question_is_never_a_new_question() -> None:
+    once = marked_set(wordings=1)
+    assert make_fold(once, seed=1).new_questions == ()
+    # Its second question may go, the first may not.
+    twice = marked_set(TERMS[:2], wordings=2)
+    for seed in range(9):
+        fold = make_fold(twice, seed=seed)
+        assert (len(fold.kept), len(fold.new_terms), len(fold.new_questions)) in {(2, 2, 0)}
+    many = TrainingSet(DATA.candidates, tuple(Example(f"how {n}?", (0,)) for n in range(9)))
+    assert make_fold(many, seed=1).kept == ()  # the only term is hidden
+
+
+def test_questions_that_nothing_answers_are_held_out_as_well() -> None:
+    nothing = tuple(Example(f"lunch {number}?", ()) for number in range(50))
+    data = TrainingSet(DATA.candidates, (*DATA.examples, *nothing))
+    fold = make_fold(data, seed=1)
+    held_out = [at for at in fold.new_questions if not data.examples[at].right]
+    assert len(held_out) > 3
+    assert len(fold.kept) > 60
+
+
+def difference(low: float, middle: float, high: float) -> PairedDifference:
+    return PairedDifference(middle, low, high, 0.5)
+
+
+UP, FLAT, DOWN = (difference(m - 0.1, m, m + 0.1) for m in (0.2, 0.05, -0.2))
+TIGHT = difference(-REFERENCE_TOLERANCE, -REFERENCE_TOLERANCE / 2, -0.001)
+TOUCHING = difference(-0.4, -0.2, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("own", "reference", "verdict"),
+    [
+        (UP, FLAT, BETTER),
+        (FLAT, FLAT, SAME),
+        (None, FLAT, SAME),
+        (None, UP, SAME),
+        (DOWN, FLAT, WORSE),
+        (DOWN, UP, WORSE),
+        (difference(0.0, 0.1, 0.2), FLAT, SAME),
+        (difference(-0.2, -0.1, 0.0), FLAT, SAME),
+        # What was lost elsewhere counts unless the own data gain by it.
+        (UP, DOWN, BETTER),
+        (FLAT, DOWN, WORSE),
+        (None, DOWN, WORSE),
+        # A loss that is small, or not sure, does not.
+        (FLAT, TIGHT, SAME),
+        (None, TOUCHING, SAME),
+    ],
+)
+def test_verdicts(own: PairedDifference | None, reference: PairedDifference, verdict: str) -> None:
+    assert _verdict(own, reference) == verdict
+
+
+@pytest.fixture(scope="module")
+def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One layer and 48 tokens, because the guard ranks 3,600 shipped definitions."""
+    return write_tiny_model(tmp_path_factory.mktemp("random") / "model", layers=1, positions=48)
+
+
+@pytest.fixture(scope="module")
+def good_model(random_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("good") / "model"
+    train_listwise(DATA, base=random_model, output=output, recipe=LEARN)
+    return output
+
+
+def test_the_base_itself_shows_no_difference(random_model: Path) -> None:
+    data = TrainingSet(DATA.candidates, (*DATA.examples, Example("what is for lunch", ())))
+    folds: list[tuple[Fold, int]] = []
+
+    def fit(fold: Fold, seed: int) -> Path:
+        folds.append((fold, seed))
+        return random_model
+
+    result = check(data, base=random_model, fit=fit, seeds=[1, 2])
+    assert folds == [(make_fold(data, seed=seed), seed) for seed in (1, 2)]
+    assert (result.verdict, result.seeds) == (SAME, 2)
+    assert result.base == result.trained
+    for part in (result.own, result.new_terms, result.new_questions, result.reference):
+        assert part is not None
+        assert (part.difference, part.low, part.high) == (0, 0, 0)
+    held_out = [at for fold, _ in folds for at in (*fold.new_terms, *fold.new_questions)]
+    # Questions that both seeds hold out count once, those that nothing answers not at all;
+    # for the calibration every first answer counts.
+    assert result.questions == len({at for at in held_out if data.examples[at].right})
+    assert result.first_logits.shape == result.first_right.shape == (len(held_out),)
+
+
+def test_training_on_right_answers_is_better_also_on_new_terms(
+    random_model: Path, tmp_path: Path
+) -> None:
+    def fit(fold: Fold, seed: int) -> Path:
+        recipe = dataclasses.replace(LEARN, seed=seed)
+        output = tmp_path / str(seed)
+        train_listwise(kept_part(DATA, fold), base=random_model, output=output, recipe=recipe)
+        return output
+
+    # Three seeds' worth of held-out terms would be ten questions or more; two are.
+    result = check(DATA, base=random_model, fit=fit, seeds=[1, 2])
+    assert result.verdict == BETTER
+    assert result.trained > result.base + 0.1
+    assert result.own is not None
+    assert result.own.low > 0
+    assert result.own.difference == pytest.approx(result.trained - result.base)
+    assert result.new_terms is not None
+    assert result.new_terms.difference > 0
+    text = "\n".join(result.lines())
+    assert f"held-out questions ({result.questions}, 2 seeds)" in text
+    assert f"{result.base:.3f} -> {result.trained:.3f}" in text
+    assert f"{result.own.low:+.3f} to {result.own.high:+.3f}" in text
+    assert "terms never trained on" in text
+    assert "shipped finance questions" in text
+
+
+def copies(model: Path) -> Callable[[Fold, int, Path], None]:
+    """A fit that gives a model's copy, whatever the fold."""
+
+    def fit(_fold: Fold, _seed: int, folder: Path) -> None:
+        shutil.copytree(model, folder)
+
+    return fit
+
+
+def run(output: Path, data: TrainingSet = DATA, **change: Any) -> GuardResult:
+    arguments = {"fingerprint": {"data": 1}, "seeds": 1, "resume": False, "force": False}
+    return guarded(data, output=output, **(arguments | change))
+
+
+def test_a_worse_model_is_refused_and_nothing_is_written(
+    random_model: Path, good_model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelRefusedError) as caught:
+        run(tmp_path / "new", base=good_model, fit=copies(random_model))
+    message = str(caught.value)
+    assert "held-out questions (17, 1 seeds): nDCG@10" in message
+    assert "shipped finance questions" in message
+    assert "--force" in message
+    assert not list(tmp_path.iterdir())
+    result = run(tmp_path / "new", base=good_model, fit=copies(random_model), force=True)
+    assert result.verdict == WORSE
+    for line in result.lines():
+        assert line in message
+    assert not list(tmp_path.iterdir())
+
+
+def test_few_questions_claim_nothing(random_model: Path, good_model: Path, tmp_path: Path) -> None:
+    result = run(tmp_path / "new", FEW, base=good_model, fit=copies(random_model))
+    assert result.questions < FEWEST_QUESTIONS
+    assert (result.own, result.new_terms, result.new_questions) == (None, None, None)
+    assert result.verdict == SAME
+    assert f"too few ({result.questions})" in result.lines()[0]
+
+
+def test_an_interrupted_check_goes_on(random_model: Path, tmp_path: Path) -> None:
+    output, work = tmp_path / "new", tmp_path / "new.guard"
+    fitted: list[int] = []
+
+    def fit(_fold: Fold, seed: int, folder: Path) -> None:
+        fitted.append(seed)
+        shutil.copytree(random_model, folder)
+
+    def stop_at(last: int) -> Callable[[Fold, int, Path], None]:
+        def stopped(fold: Fold, seed: int, folder: Path) -> None:
+            if seed == last:
+                raise KeyboardInterrupt
+            fit(fold, seed, folder)
+
+        return stopped
+
+    def again(**change: Any) -> GuardResult:
+        return run(output, FEW, **({"base": random_model, "fit": fit, "seeds": 2} | change))
+
+    with pytest.raises(KeyboardInterrupt):
+        again(fit=stop_at(1))
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(KeyboardInterrupt):
+        again(fit=stop_at(2))
+    assert sorted(p.name for p in work.iterdir()) == ["run.json", "seed-1"]
+    with pytest.raises(OutputError, match="Add --resume"):
+        again()
+    with pytest.raises(OutputError, match="another data"):
+        again(fingerprint={"data": 2}, resume=True)
+    with pytest.raises(OutputError, match="another guard_seeds"):
+        again(seeds=3, resume=True)
+    assert fitted == [1]
+    result = again(resume=True)
+    assert fitted == [1, 2]
+    assert result.seeds == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_no_guard_made_is_left_alone(random_model: Path, tmp_path: Path) -> None:
+    taken = tmp_path / "new.guard"
+    taken.mkdir()
+    (taken / "thesis.txt").write_text("mine")
+    for resume in (False, True):
+        with pytest.raises(OutputError, match="no training run made"):
+            run(tmp_path / "new", base=random_model, fit=copies(random_model), resume=resume)
+    assert (taken / "thesis.txt").read_text() == "mine"
+
+
+def result_with(logits: np.ndarray, right: np.ndarray) -> GuardResult:
+    nothing = difference(0, 0, 0)
+    return GuardResult(
+        SAME, 2, 0, 0.0, 0.0, None, None, None, nothing,
+        logits.astype(np.float32), right.astype(bool),
+    )  # fmt: skip
+
+
+def test_a_calibration_needs_enough_answers_of_both_kinds() -> None:
+    logits = np.linspace(-4, 4, FEWEST_FOR_CALIBRATION)
+    right = (logits > 0) ^ (np.arange(len(logits)) % 7 == 0)
+    curve = calibration_of(result_with(logits, right))
+    assert curve is not None
+    assert curve.slope > 0
+    assert f"{FEWEST_FOR_CALIBRATION} held-out questions, 2 seeds" in curve.fitted_on
+    assert curve.probability(np.array([4.0])) > 0.5 > curve.probability(np.array([-4.0]))
+    assert calibration_of(result_with(logits[1:], right[1:])) is None
+    assert calibration_of(result_with(logits, np.ones(len(logits)))) is None
+    assert calibration_of(result_with(logits, np.zeros(len(logits)))) is None
+    assert calibration_of(result_with(logits, ~right)) is None
+
+
+def test_a_held_out_question_is_ranked_against_a_hundred_candidates(random_model: Path) -> None:
+    # Two hundred candidates that are the same text: only the number ranked decides nDCG.
+    many = tuple(Candidate(str(row), "", ("tax",)) for row in range(200))
+    data = TrainingSet(many, tuple(Example(f"what is {row}", (row,)) for row in range(100)))
+    result = check(data, base=random_model, fit=lambda _fold, _seed: random_model, seeds=[1])
+    assert result.questions == 20
+    # Equal scores do not favour the right answer: about (1 + 0.63 + ... + 0.29) / 100.
+    assert result.base < 0.3
