@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 export Q ?= Are we giving investors a good return via dividends?
 
 LARGE := datasets/finance-terms-large
+WORDINGS := glossary-standard glossary-textbook glossary-short
 
 .PHONY: ask test lint train model check-data bench quality clean
 
@@ -41,9 +42,15 @@ train: $(VENV)/ready-dev
 # text (docs/training.md says how to make these).
 model: $(VENV)/ready-dev
 	$(BIN)/glossrank train $(LARGE)/train.jsonl --recipe finance-terms --guard-seeds 0 \
-		$(foreach w,glossary-standard glossary-textbook glossary-short auxiliary-long auxiliary-short,--glossary $(LARGE)/$(w).csv) \
-		--teacher build/teacher-groups.jsonl --output build/finance-terms
-	$(BIN)/glossrank calibrate build/finance-terms $(LARGE)/dev.jsonl \
+		$(foreach w,$(WORDINGS) auxiliary-long auxiliary-short,--glossary $(LARGE)/$(w).csv) \
+		--teacher build/teacher-groups.jsonl --output build/run-a
+	grep -v '"source": "auxiliary"' $(LARGE)/train.jsonl > build/train-main.jsonl
+	$(BIN)/glossrank train build/train-main.jsonl --recipe finance-terms --guard-seeds 0 \
+		$(foreach w,$(WORDINGS),--glossary $(LARGE)/$(w).csv) \
+		--set epochs=1 --set seed=7 --set learning_rate=1e-4 \
+		--teacher build/teacher-groups.jsonl --output build/run-b
+	$(BIN)/python scripts/average_models.py build/run-a build/run-b --output build/finance-terms
+	$(BIN)/glossrank calibrate build/finance-terms $(LARGE)/dev.jsonl --every 2 \
 		--glossary $(LARGE)/glossary.csv --none $(LARGE)/unanswerable-dev.jsonl --precision bf16
 
 # What the large data set promises, measured.

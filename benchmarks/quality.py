@@ -94,7 +94,9 @@ def ranker_scores(
     rate = scores.size / (time.perf_counter() - start)
     print(f"{ranker}: {rate:.0f} pairs/s", file=sys.stderr, flush=True)
     cache.mkdir(parents=True, exist_ok=True)
-    np.save(file, scores)
+    partial = file.with_suffix(".partial.npy")
+    np.save(partial, scores)
+    partial.replace(file)
     return scores
 
 

@@ -196,7 +196,16 @@ def test_a_broken_model_is_refused(
     (tmp_path / "pairs.csv").write_text(GOOD)
     assert message in refused(glossrank("ask", "tax?", "--model", folder))
     assert message in refused(
-        glossrank("train", tmp_path / "pairs.csv", "-o", tmp_path / "new", "--base", folder)
+        glossrank(
+            "train",
+            tmp_path / "pairs.csv",
+            "-o",
+            tmp_path / "new",
+            "--base",
+            folder,
+            "--guard-seeds",
+            "0",
+        )
     )
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model", "pairs.csv"]
 
@@ -221,7 +230,15 @@ def test_other_wrong_input_is_refused(tiny_model: Path, tmp_path: Path) -> None:
     assert "nulls.jsonl:1: expected a text" in refused(glossrank("rank", "tax?", "-d", nulls))
     nulls.unlink()
     (tmp_path / "pairs.csv").write_text(GOOD)
-    train = ("train", tmp_path / "pairs.csv", "--base", tiny_model, "--output")
+    train = (
+        "train",
+        tmp_path / "pairs.csv",
+        "--base",
+        tiny_model,
+        "--guard-seeds",
+        "0",
+        "--output",
+    )
     assert "does not exist yet" in refused(glossrank(*train, tmp_path))
     assert "Keys: " in refused(glossrank(*train, tmp_path / "new", "--set", "lr=1"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.pt", "pairs.csv"]
@@ -245,6 +262,8 @@ def test_train_writes_a_model_with_its_card(tiny_model: Path, tmp_path: Path) ->
         tiny_model,
         "--set",
         "num_train_epochs=1",
+        "--guard-seeds",
+        "0",
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
@@ -268,6 +287,8 @@ def test_ctrl_c_leaves_a_checkpoint_and_a_way_to_resume(tiny_model: Path, tmp_pa
         str(tiny_model),
         "--set",
         "num_train_epochs=3000",
+        "--guard-seeds",
+        "0",
     ]
     with subprocess.Popen(
         [sys.executable, "-m", "glossrank", *command],

@@ -36,19 +36,48 @@ def test_pairs_become_examples_over_their_documents() -> None:
     data = from_pairs(
         [
             pair("who pays?", "customers", 1.0),
-            pair("how much?", "tax", 0.0),
+            pair("how much?", "tax", 0.5),
             pair("who pays?", "tax", 0.0),
-            pair("who pays?", "debtors", 0.5),
+            pair("who pays?", "debtors", 1.0),
             pair("how much?", "customers", 0.49),
             pair("who pays?", "customers", 1.0),
         ]
     )
-    assert [c.texts for c in data.candidates] == [("customers",), ("tax",), ("debtors",)]
+    assert [(c.name, c.texts) for c in data.candidates] == [
+        ("", ("customers",)),
+        ("", ("tax",)),
+        ("", ("debtors",)),
+    ]
     assert len({c.id for c in data.candidates}) == 3
     assert [(e.question, e.right, e.wrong, e.typo) for e in data.examples] == [
         ("who pays?", (0, 2), (1,), False),
-        ("how much?", (), (1, 0), False),
+        ("how much?", (1,), (0,), False),
     ]
+
+
+def test_documents_about_one_thing_are_wordings_of_one_candidate() -> None:
+    data = from_pairs(
+        [
+            pair("how long?", "DSO can be defined as days until paid", 1.0),
+            pair("how long?", "Capex can be defined as money for assets", 0.0),
+            pair("how slow?", "dso  can be defined as wait for cash", 1.0),
+            pair("how slow?", "Owed to the state", 0.0),
+            pair("how slow?", "owed to  the state", 0.0),
+            # Another wording of the right answer is no wrong one.
+            pair("how long?", "dso  can be defined as wait for cash", 0.0),
+        ]
+    )
+    assert [c.texts for c in data.candidates] == [
+        ("DSO can be defined as days until paid", "dso  can be defined as wait for cash"),
+        ("Capex can be defined as money for assets",),
+        ("Owed to the state", "owed to  the state"),
+    ]
+    assert [(e.right, e.wrong) for e in data.examples] == [((0,), (1,)), ((0,), (2,))]
+
+
+def test_a_question_of_which_no_answer_is_listed_is_no_example() -> None:
+    data = from_pairs([pair("who pays?", "tax", 0.0), pair("how much?", "tax", 1.0)])
+    assert [e.question for e in data.examples] == ["how much?"]
 
 
 def test_each_glossary_gives_a_wording() -> None:
@@ -78,8 +107,13 @@ def test_terms_that_are_held_back_are_no_candidates(split: str) -> None:
     both = Glossary("both", (*trained.terms, *held_back.terms))
     data = from_questions([JudgedQuestion("how much?", ("tax",), typo=False)], [both])
     assert [c.id for c in data.candidates] == ["tax"]
+    about_dso = [JudgedQuestion("how long?", ("tax", "dso"), typo=False)]
     with pytest.raises(InputError, match=r"'dso' in 'how long\?'"):
-        from_questions([JudgedQuestion("how long?", ("tax", "dso"), typo=False)], [both])
+        from_questions(about_dso, [both])
+    # A glossary that says nothing of the split does not give it away either.
+    for glossaries in ([both, SHORT], [SHORT, both]):
+        with pytest.raises(InputError, match="'dso'"):
+            from_questions(about_dso, glossaries)
 
 
 def test_a_question_about_a_term_that_no_glossary_has_is_refused() -> None:
@@ -143,6 +177,8 @@ def test_teacher_groups_come_back_from_their_file(tmp_path: Path) -> None:
         json.dumps(GROUP | {"documents": ["customers"], "scores": [1]}),
         json.dumps(GROUP | {"scores": [1, "2"]}),
         json.dumps(GROUP | {"scores": [1, None]}),
+        json.dumps(GROUP | {"scores": [1, float("nan")]}),
+        json.dumps(GROUP | {"scores": [1, float("-inf")]}),
         json.dumps(GROUP | {"scores": 1}),
         json.dumps(GROUP | {"scores": [1, 2, 3]}),
     ],

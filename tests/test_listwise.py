@@ -31,25 +31,40 @@ from tests.conftest import write_tiny_model
 
 TERMS = ("tax", "lease", "cash", "dividend", "revenue", "cost", "debt", "equity",
          "asset", "liability", "gross", "net", "ratio", "profit", "money", "goods")  # fmt: skip
+WORDINGS = ("what is our", "how quick are we getting", "can customers be", "amount of",
+            "the days and", "are services for")  # fmt: skip
 # 16 questions in steps of 8: two steps an epoch, mining before the third step.
 QUICK = ListwiseRecipe(
-    epochs=3, learning_rate=3e-3, questions_per_step=8, pool_size=4, negatives=3
+    epochs=3,
+    learning_rate=3e-3,
+    questions_per_step=8,
+    pool_size=4,
+    negatives=3,
+    # So low that the mining decides what is drawn.
+    mining_temperature=0.1,
 )
 STEPS = 6
 
 
-def marked_set(terms: Sequence[str] = TERMS, *, wordings: int = 3) -> TrainingSet:
-    """Questions whose right answers are paid for, among documents that are not.
+def marked_set(
+    terms: Sequence[str] = TERMS[:6], *, wordings: Sequence[str] = WORDINGS
+) -> TrainingSet:
+    """Questions whose right answers are paid by customers, among documents that are not.
 
     A model that learns the mark is better on terms it never saw, too.
     """
-    asked = ("what is our", "how quick are we getting", "can customers be")[:wordings]
     right = [Candidate(term, "", (f"customers paid {term}",)) for term in terms]
-    wrong = [Candidate(f"not {term}", "", (f"suppliers days {term}",)) for term in terms]
+    wrong = [
+        Candidate(f"{what} {term}", "", (f"suppliers {what} {term}",))
+        for what in ("days", "goods")
+        for term in TERMS
+    ]
     return TrainingSet(
         candidates=(*right, *wrong),
         examples=tuple(
-            Example(f"{words} {term}", (row,)) for words in asked for row, term in enumerate(terms)
+            Example(f"{words} {term}", (row,))
+            for words in wordings
+            for row, term in enumerate(terms)
         ),
     )
 
@@ -108,9 +123,7 @@ def trained(
 
 def test_a_model_learns_which_candidate_answers(small_model: Path, tmp_path: Path) -> None:
     data = own_documents("what is our", "how quick", "are we getting", terms=TERMS[:4])
-    recipe = dataclasses.replace(
-        QUICK, epochs=30, learning_rate=1e-2, typo_share=0.0, case_share=0.0
-    )
+    recipe = dataclasses.replace(QUICK, epochs=60, typo_share=0.0, case_share=0.0)
     seen: list[Progress] = []
     run = train_listwise(
         data, base=small_model, output=tmp_path / "m", recipe=recipe, on_progress=seen.append
@@ -140,19 +153,7 @@ def test_the_folder_has_the_bases_files_and_half_the_bits(
     assert run.weights_sha256 == sha(output)
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        {"dtype": "float32"},
-        pytest.param(
-            {},
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="Student.save copies a config.json without dtype as it is, so that transformers computes in fp16",
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("said", [{}, {"dtype": "float32"}, {"dtype": "float16"}])
 def test_both_libraries_load_the_folder_with_equal_scores(
     small_model: Path, tmp_path: Path, said: dict[str, str]
 ) -> None:
@@ -240,8 +241,8 @@ def test_another_runs_checkpoint_is_refused(small_model: Path, tmp_path: Path) -
     refused("another recipe", recipe=dataclasses.replace(QUICK, seed=1))
     refused("another data_sha256", data=TrainingSet(DATA.candidates, DATA.examples[1:]))
     refused("another teacher", teacher=[TeacherGroup("q", ("a", "b"), (1.0, 0.0))])
-    other = shutil.copytree(small_model, tmp_path / "other")
-    refused("another base", base=other)
+    other = write_tiny_model(tmp_path / "other", layers=1, positions=64, seed=1)
+    refused("another base, base_sha256", base=other)
     assert checkpoint.read_bytes() == before
     assert not output.exists()
 
@@ -279,15 +280,31 @@ def test_a_folder_that_no_run_made_is_left_alone(small_model: Path, tmp_path: Pa
     assert (taken / "thesis.txt").read_text() == "mine"
 
 
-def test_a_run_that_fails_at_the_end_leaves_nothing(small_model: Path, tmp_path: Path) -> None:
+def test_a_run_whose_last_step_failed_can_be_finished(
+    trained: tuple[Path, ListwiseRun, list[Progress]], small_model: Path, tmp_path: Path
+) -> None:
     def fail(folder: Path, _run: ListwiseRun) -> None:
         assert (folder / "model.safetensors").exists()
         raise KeyboardInterrupt
 
+    output = tmp_path / "model"
     with pytest.raises(KeyboardInterrupt):
-        train_listwise(
-            DATA, base=small_model, output=tmp_path / "model", recipe=QUICK, finish=fail
-        )
+        train_listwise(DATA, base=small_model, output=output, recipe=QUICK, finish=fail)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.training"]
+    seen: list[Progress] = []
+    run = train_listwise(
+        DATA, base=small_model, output=output, recipe=QUICK, resume=True, on_progress=seen.append
+    )
+    assert not seen
+    assert sha(output) == sha(trained[0])
+    assert run.final_loss == pytest.approx(trained[1].final_loss)
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_run_that_diverges_says_so(small_model: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(QUICK, learning_rate=1e9, mine_after_epochs=9)
+    with pytest.raises(InputError, match=r"a finite loss.*learning rate"):
+        train_listwise(DATA, base=small_model, output=tmp_path / "model", recipe=recipe)
     assert not list(tmp_path.iterdir())
 
 
@@ -320,9 +337,7 @@ def test_a_question_that_everything_answers_is_trainable(small_model: Path, tmp_
     assert np.isfinite(run.final_loss)
 
 
-def test_a_teacher_is_followed(
-    trained: tuple[Path, ListwiseRun, list[Progress]], small_model: Path, tmp_path: Path
-) -> None:
+def test_a_teacher_is_followed(small_model: Path, tmp_path: Path) -> None:
     query, documents = "how quick is the flow", ("goods and services", "net equity")
     pairs = [(query, document) for document in documents]
     before = logits_of(small_model, pairs)
@@ -368,7 +383,7 @@ def test_a_teacher_of_no_share_or_weight_changes_nothing(
 @pytest.mark.parametrize(
     "setting",
     [
-        "mine_after_epochs=0", "mine_after_epochs=3", "mining_temperature=0.1", "averaged_share=0.5",
+        "mine_after_epochs=0", "mine_after_epochs=3", "mining_temperature=9", "averaged_share=0.5",
         "typo_share=1", "case_share=1", "binary_weight=0", "random_share=1", "max_length=8",
     ],
 )  # fmt: skip

@@ -117,6 +117,7 @@ def test_a_likely_right_answer_is_no_negative() -> None:
     mined = mine(LETTERS, POOLS, scorer, margin=4.0, temperature=2.0)
     # Right at the margin stays; for several right answers the best one counts.
     assert [pool.rows for pool in mined] == [(3,), (3, 4), (0, 5)]
+    assert [pool.excluded for pool in mined] == [(4, 5), (5,), ()]
     assert mined[0].weights == (1.0,)
     scorer = scorer_of({"a": -9, "b": -9, "c": 9, "d": 4, "e": 4.5, "f": 5.5})
     kept = mine(LETTERS, POOLS, scorer, margin=4.0, temperature=2.0)
@@ -126,7 +127,9 @@ def test_a_likely_right_answer_is_no_negative() -> None:
 
 def test_an_empty_pool_stays_empty() -> None:
     data = TrainingSet(LETTERS.candidates[:1], (Example("first", (0,)),))
-    assert mine(data, [Pool((), ())], scorer_of({"a": 0}), margin=1, temperature=1) == [Pool((), ())]
+    assert mine(data, [Pool((), ())], scorer_of({"a": 0}), margin=1, temperature=1) == [
+        Pool((), ())
+    ]
 
 
 @st.composite
@@ -134,10 +137,11 @@ def draws(draw: st.DrawFn) -> tuple[Example, Pool, int]:
     """An example, its pool, and the number of candidates."""
     data = draw(training_sets(most_examples=1))
     example, count = data.examples[0], len(data.candidates)
-    wrong = [row for row in range(count) if row not in example.right]
-    rows = draw(st.lists(st.sampled_from(wrong), unique=True)) if wrong else []
-    weights = draw(st.lists(st.floats(1e-6, 1), min_size=len(rows), max_size=len(rows)))
-    return example, Pool(tuple(rows), tuple(weights)), count
+    wrong = draw(st.permutations([row for row in range(count) if row not in example.right]))
+    size = draw(st.integers(0, len(wrong)))
+    excluded = wrong[size : size + draw(st.integers(0, len(wrong) - size))]
+    weights = draw(st.lists(st.floats(1e-6, 1), min_size=size, max_size=size))
+    return example, Pool(tuple(wrong[:size]), tuple(weights), tuple(excluded)), count
 
 
 @settings(deadline=None)
@@ -159,13 +163,14 @@ def test_a_draw_has_the_wanted_number_of_wrong_candidates(
 
     rows = again()
     assert rows == again()
-    assert len(rows) == min(count, candidates - len(example.right))
-    assert len(set(rows)) == len(rows)
-    assert not set(rows) & set(example.right)
-    assert set(rows) <= set(range(candidates))
     # Labelled ones come first: half of the draw, or as many as there are.
-    labelled = min(len(example.wrong), (count + 1) // 2)
-    assert set(rows[:labelled]) <= set(example.wrong)
+    labelled = rows[: min(len(example.wrong), (count + 1) // 2)]
+    assert set(labelled) <= set(example.wrong)
+    # What is likely right is left out, unless somebody labelled it as wrong.
+    left_out = {*example.right, *pool.excluded} - set(labelled)
+    assert len(rows) == min(count, candidates - len(left_out))
+    assert len(set(rows)) == len(rows)
+    assert set(rows) <= set(range(candidates)) - left_out
 
 
 def drawn(pool: Pool, *, random_share: float, count: int = 2) -> Counter[int]:
@@ -188,6 +193,10 @@ def test_convincing_candidates_are_drawn_more_often() -> None:
     assert seen[1] > seen[2] > 2 * seen[3]
     first = drawn(Pool((1, 2), (1.0, 0.25)), random_share=0.0, count=1)
     assert first[1] / 1000 == pytest.approx(0.8, abs=0.04)
+    # Weights count by their ratio, however small they are.
+    first = drawn(Pool((1, 2, 3), (4e-6, 1e-6, 1e-6)), random_share=0.0, count=1)
+    assert first[1] / 1000 == pytest.approx(4 / 6, abs=0.05)
+    assert first[2] / 1000 == pytest.approx(1 / 6, abs=0.04)
 
 
 def test_the_random_share_comes_from_all_candidates() -> None:

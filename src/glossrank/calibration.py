@@ -109,7 +109,7 @@ def fit_calibration(logits: FloatArray, right: BoolArray, *, fitted_on: str) -> 
 
 
 def best_threshold(probabilities: FloatArray, right: BoolArray) -> float:
-    """The threshold with the fewest errors; halfway between two answers, 4 decimals."""
+    """The threshold with the fewest errors; halfway between two answers."""
     order = np.argsort(probabilities)
     ranked, good = probabilities[order], right[order]
     # Errors if the first k are withheld: right ones among them, wrong ones among the rest.
@@ -120,7 +120,7 @@ def best_threshold(probabilities: FloatArray, right: BoolArray) -> float:
     possible = np.concatenate([[True], ranked[1:] > ranked[:-1], [True]])
     cut = int(np.argmin(np.where(possible, errors, np.inf)))
     edges = np.concatenate([[0.0], ranked, [1.0]])
-    return round(float((edges[cut] + edges[cut + 1]) / 2), 4)
+    return float((edges[cut] + edges[cut + 1]) / 2)
 
 
 def expected_calibration_error(

@@ -127,7 +127,6 @@ class CrossEncoder:
             local_files_only=local_files_only,
         )
         self._folder = load_model_folder(path)
-        self._calibration = load_calibration(path)
         self._activation_fn = (
             activations.from_name(self._folder.config.activation)
             if activation_fn is None
@@ -152,10 +151,14 @@ class CrossEncoder:
     def activation_fn(self, function: Callable[[Any], Any]) -> None:
         self._activation_fn = activations.from_callable(function)
 
-    @property
+    @functools.cached_property
     def calibration(self) -> Calibration | None:
-        """From logits to probabilities, or None where the model folder has none."""
-        return self._calibration
+        """From logits to probabilities, or None where the model folder has none.
+
+        Raises:
+            ModelFolderError: the folder's ``calibration.json`` is broken; scores need it not.
+        """
+        return load_calibration(self._folder.path)
 
     @property
     def max_seq_length(self) -> int:

@@ -13,8 +13,8 @@ import typer
 from rich.markup import escape
 
 from glossrank.cli import evaluating, ranking, training
-from glossrank.cli.output import INTERRUPTED, USAGE_ERROR, stderr
-from glossrank.errors import GlossrankError, TrainingInterruptedError
+from glossrank.cli.output import INTERRUPTED, REFUSED, USAGE_ERROR, stderr
+from glossrank.errors import GlossrankError, ModelRefusedError, TrainingInterruptedError
 
 app = typer.Typer(
     name="glossrank",
@@ -46,7 +46,8 @@ def main() -> None:
         app()
     except GlossrankError as error:
         stderr().print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
-        sys.exit(INTERRUPTED if isinstance(error, TrainingInterruptedError) else USAGE_ERROR)
+        codes = {TrainingInterruptedError: INTERRUPTED, ModelRefusedError: REFUSED}
+        sys.exit(codes.get(type(error), USAGE_ERROR))
     except OSError as error:
         # What no part of glossrank foresaw: a name too long, a full /dev/stdout.
         stderr().print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)

@@ -149,6 +149,12 @@ def train_command(
     """Fine-tune a model on labelled pairs, and refuse it if that makes it worse."""
     from glossrank.training.jobs import card_job, listwise_job
 
+    if teacher is not None and recipe is RecipeName.card:
+        raise InputError(
+            expected="--teacher with --recipe finance-terms only",
+            found="the recipe card, which has no teacher",
+            fix="Add --recipe finance-terms, or leave out --teacher.",
+        )
     glossaries = [Glossary.load(path) for path in glossary or []] or [Glossary.load()]
     questions = None if test is None else read_questions(test, glossaries[0])
     job = (

@@ -44,7 +44,9 @@ def typo(text: str, rng: random.Random) -> str:
 
 def case(text: str, rng: random.Random) -> str:
     """All small letters (mostly, with the last mark left out), or all capitals."""
-    return text.upper() if rng.random() < 0.1 else text.lower().rstrip("?.! ")
+    if rng.random() < 0.1:
+        return text.upper()
+    return text.lower().rstrip("?.! ") or text
 
 
 def _drop(word: str, rng: random.Random) -> str:

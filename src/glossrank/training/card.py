@@ -51,13 +51,14 @@ def model_card(
     max_length: int,
     evaluation: EvaluationTable | None,
     guard: GuardResult | None = None,
+    calibrated: bool = False,
 ) -> str:
     """The whole text, YAML head included."""
     return "\n".join(
         [
             _head(run),
             _details(run, max_length),
-            _usage(run),
+            _usage(run, calibrated=calibrated),
             _limits(run, evaluation),
             guard_section(guard),
             evaluation_section(evaluation),
@@ -115,7 +116,13 @@ def _details(run: TrainingRun, max_length: int) -> str:
 """
 
 
-def _usage(run: TrainingRun) -> str:
+def _usage(run: TrainingRun, *, calibrated: bool) -> str:
+    score_limits = (
+        "- Reading a score as a probability: scores are logits; `probability` stands beside them, fitted on held-out questions of the training data (`calibration.json`)."
+        if calibrated
+        else "- Reading a score as a probability, or comparing scores between questions: they are not calibrated.\n"
+        "- Deciding that no document fits: something is always ranked first."
+    )
     examples = _varied(run.pairs, USAGE_EXAMPLES)
     pairs = "\n".join(f"    {[p.question, p.document]!r}," for p in examples)
     documents = "\n".join(f"        {p.document!r}," for p in examples)
@@ -195,8 +202,7 @@ Ranking the definitions of a glossary, or other short passages, against a questi
 ### Out-of-Scope Use
 
 - Answering the question, or financial, tax or legal advice: the model finds a definition and knows nothing about any company's figures.
-- Reading a score as a probability, or comparing scores between questions: they are not calibrated.
-- Deciding that no document fits: something is always ranked first.
+{score_limits}
 - Languages other than those of the training data, and passages longer than the maximum sequence length, whose ends are not read.
 """
 

@@ -6,6 +6,7 @@ candidate come in several wordings, so that no turn of phrase becomes a crutch.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,19 +85,41 @@ class TeacherGroup:
 
 
 def from_pairs(pairs: Sequence[LabelledPair]) -> TrainingSet:
-    """Examples of a pairs file: its documents are the candidates."""
-    rows = {document: row for row, document in enumerate(dict.fromkeys(p.document for p in pairs))}
+    """Examples of a pairs file: its documents are the candidates.
+
+    Documents of the form "X can be defined as Y" with the same X are wordings of one
+    candidate, as are texts that differ in blanks and case only. A question without a right
+    document gives no example: that nobody listed its answer does not mean that it has none.
+    """
+    texts: dict[str, dict[str, None]] = {}
+    for pair in pairs:
+        texts.setdefault(_identity(pair.document), {})[pair.document] = None
+    rows = {key: row for row, key in enumerate(texts)}
     right: dict[str, list[int]] = {pair.question: [] for pair in pairs}
     wrong: dict[str, list[int]] = {pair.question: [] for pair in pairs}
     for pair in pairs:
-        (right if pair.label >= RELEVANT else wrong)[pair.question].append(rows[pair.document])
+        target = right if pair.label >= RELEVANT else wrong
+        target[pair.question].append(rows[_identity(pair.document)])
     return TrainingSet(
-        candidates=tuple(Candidate(id=str(row), name="", texts=(d,)) for d, row in rows.items()),
+        candidates=tuple(
+            Candidate(id=str(rows[key]), name="", texts=tuple(same)) for key, same in texts.items()
+        ),
         examples=tuple(
-            Example(question, tuple(dict.fromkeys(found)), tuple(dict.fromkeys(wrong[question])))
+            Example(
+                question,
+                tuple(dict.fromkeys(found)),
+                tuple(row for row in dict.fromkeys(wrong[question]) if row not in found),
+            )
             for question, found in right.items()
+            if found
         ),
     )
+
+
+def _identity(document: str) -> str:
+    """What two documents have in common that are wordings of one thing."""
+    name, form, _ = document.partition(" can be defined as ")
+    return " ".join((name if form else document).lower().split())
 
 
 def from_questions(
@@ -104,16 +127,17 @@ def from_questions(
 ) -> TrainingSet:
     """Examples of judged questions; each glossary gives one wording of its terms.
 
-    Terms whose split is "dev" or "test" are left out, also as wrong answers.
+    Terms whose split is "dev" or "test" in any glossary are left out, also as wrong answers.
 
     Raises:
         InputError: a question needs a term that was left out or is in no glossary.
     """
+    held_out = {term.id for g in glossaries for term in g.terms if term.split not in ("", "train")}
     texts: dict[str, list[str]] = {}
     first: dict[str, Term] = {}
     for glossary in glossaries:
         for term in glossary.terms:
-            if term.split in ("", "train"):
+            if term.id not in held_out:
                 first.setdefault(term.id, term)
                 texts.setdefault(term.id, []).append(term.definition)
     rows = {term_id: row for row, term_id in enumerate(texts)}
@@ -154,13 +178,13 @@ def read_teacher_groups(path: Path) -> list[TeacherGroup]:
             and isinstance(scores, list)
             and len(documents) == len(scores) > 1
             and all(isinstance(d, str) for d in documents)
-            and all(isinstance(s, int | float) for s in scores)
+            and all(isinstance(s, int | float) and math.isfinite(s) for s in scores)
         )
         if not good:
             raise InputError(
                 file=path,
                 line=row.line,
-                expected="a query, two or more documents, and a number for each of them",
+                expected="a query, two or more documents, and a finite number for each of them",
                 found=repr(row.values)[:80],
                 fix="Write the file with scripts/score_groups.py.",
             )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glossrank.errors import InputError
+from glossrank.calibration import CALIBRATION_FILE
+from glossrank.errors import InputError, TrainingInterruptedError
 from glossrank.glossary import Glossary
 from glossrank.judgments import LabelledPair, is_questions_file, read_pairs, read_questions
-from glossrank.model_folder import load_model_folder
+from glossrank.model_folder import WEIGHTS_FILE, load_model_folder
+from glossrank.model_names import find_folder
 from glossrank.training.card import EvaluationTable, model_card
 from glossrank.training.examples import (
     TeacherGroup,
@@ -22,9 +24,14 @@ from glossrank.training.examples import (
     read_teacher_groups,
 )
 from glossrank.training.guard import Fold, GuardResult, kept_part
-from glossrank.training.guarded import calibration_of, guarded
+from glossrank.training.guarded import calibration_of, guard_folder, guarded
 from glossrank.training.listwise_card import listwise_card
-from glossrank.training.listwise_run import ListwiseRun, train_listwise
+from glossrank.training.listwise_run import (
+    ListwiseRun,
+    sha256_of,
+    sha256_of_values,
+    train_listwise,
+)
 from glossrank.training.recipe import ListwiseRecipe, Recipe
 from glossrank.training.run import Progress, TrainingRun, train
 
@@ -69,6 +76,15 @@ class Job:
         def fit(fold: Fold, seed: int, folder: Path) -> None:
             self.fit(fold, seed, folder, resume, on_progress, stop)
 
+        def ask_stop() -> None:
+            if stop():
+                raise TrainingInterruptedError(
+                    file=guard_folder(output),
+                    expected="the check of held-out questions to end",
+                    found="a stop",
+                    fix="Give the same command with --resume to go on.",
+                )
+
         return guarded(
             self.data,
             base=self.base,
@@ -78,6 +94,7 @@ class Job:
             seeds=seeds,
             resume=resume,
             force=force,
+            on_question=ask_stop,
         )
 
     def train(
@@ -91,7 +108,10 @@ class Job:
         stop: Stop,
     ) -> str:
         """Train on everything, write card and calibration, and return a line of figures."""
-        return self.fit_all(output, resume, guard, evaluate, on_progress, stop)
+        summary = self.fit_all(output, resume, guard, evaluate, on_progress, stop)
+        if guard is not None:
+            shutil.rmtree(guard_folder(output), ignore_errors=True)
+        return summary
 
 
 def card_job(pairs: Path, *, base: str, settings: Sequence[str]) -> Job:
@@ -132,6 +152,7 @@ def card_job(pairs: Path, *, base: str, settings: Sequence[str]) -> Job:
                 max_length=load_model_folder(folder).max_length,
                 evaluation=evaluate(folder),
                 guard=guard,
+                calibrated=(folder / CALIBRATION_FILE).exists(),
             )
             (folder / "README.md").write_text(card, encoding="utf-8")
 
@@ -147,7 +168,7 @@ def card_job(pairs: Path, *, base: str, settings: Sequence[str]) -> Job:
         )
         return f"{len(labelled)} pairs, {run.seconds:.0f} s, final loss {run.final_loss:.4f}"
 
-    return Job(data, base, _fingerprint(pairs, base, recipe), fit, fit_all)
+    return Job(data, base, _fingerprint(labelled, data, (), base, recipe), fit, fit_all)
 
 
 def listwise_job(
@@ -213,14 +234,14 @@ def listwise_job(
             f"{len(data.examples)} questions, {run.seconds:.0f} s, final loss {run.final_loss:.4f}"
         )
 
-    return Job(data, base, _fingerprint(file, base, recipe), fit, fit_all)
+    return Job(data, base, _fingerprint((), data, groups, base, recipe), fit, fit_all)
 
 
 def _kept_pairs(pairs: Sequence[LabelledPair], data: TrainingSet, fold: Fold) -> list[LabelledPair]:
-    """The pairs of a fold: of kept questions, without hidden documents."""
-    questions = {data.examples[at].question for at in fold.kept}
-    hidden = {data.candidates[row].texts[0] for row in fold.hidden}
-    kept = [p for p in pairs if p.question in questions and p.document not in hidden]
+    """The pairs of a fold: without held-out questions and hidden documents."""
+    held_out = {data.examples[at].question for at in (*fold.new_terms, *fold.new_questions)}
+    hidden = {text for row in fold.hidden for text in data.candidates[row].texts}
+    kept = [p for p in pairs if p.question not in held_out and p.document not in hidden]
     if not kept:
         raise InputError(
             expected="enough pairs to train on a part and compare on the rest",
@@ -242,9 +263,19 @@ def _united(glossaries: Sequence[Glossary]) -> Glossary:
     return Glossary(name=", ".join(g.name for g in glossaries), terms=tuple(terms.values()))
 
 
-def _fingerprint(file: Path, base: str, recipe: Recipe | ListwiseRecipe) -> dict[str, Any]:
+def _fingerprint(
+    pairs: Sequence[LabelledPair],
+    data: TrainingSet,
+    teacher: Sequence[TeacherGroup],
+    base: str,
+    recipe: Recipe | ListwiseRecipe,
+) -> dict[str, Any]:
+    """Everything that a run depends on, contents and not names."""
+    texts = [[p.question, p.document, p.label] for p in pairs]
+    groups = [dataclasses.astuple(group) for group in teacher]
     return {
-        "data_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "data_sha256": sha256_of_values([texts, dataclasses.asdict(data), groups]),
         "base": base,
+        "base_sha256": sha256_of(find_folder(base) / WEIGHTS_FILE),
         "recipe": dataclasses.asdict(recipe),
     }

@@ -14,6 +14,8 @@ so an interrupted run goes on exactly.
 
 from __future__ import annotations
 
+import json
+import math
 import random
 import shutil
 import time
@@ -24,7 +26,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glossrank.calibration import CALIBRATION_FILE
 from glossrank.encoding import plan_batches
+from glossrank.errors import InputError
+from glossrank.model_folder import CONFIG_FILE
 from glossrank.training.augment import case, typo
 from glossrank.training.examples import Example, TeacherGroup, TrainingSet
 from glossrank.training.mining import Pool, draw, mine, shortlists
@@ -52,7 +57,10 @@ class Outcome:
 
 
 class Student:
-    """A BERT cross-encoder in bf16 with fp32 master weights; embeddings stay as they are."""
+    """A BERT cross-encoder in bf16 with fp32 master weights.
+
+    The embeddings are not trained, only rounded to bf16.
+    """
 
     def __init__(self, base: Path, recipe: ListwiseRecipe, steps: int) -> None:
         import torch
@@ -152,8 +160,12 @@ class Student:
         }
         folder.mkdir(parents=True, exist_ok=True)
         for file in sorted(self.base.iterdir()):
-            if file.suffix in (".json", ".txt") and file.name != "calibration.json":
+            if file.suffix in (".json", ".txt") and file.name != CALIBRATION_FILE:
                 shutil.copyfile(file, folder / file.name)
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        # fp16 weights that are run in fp32, as everywhere in glossrank.
+        text = json.dumps({**config, "dtype": "float32"}, indent=2)
+        (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
         save_file(half, folder / "model.safetensors", metadata={"format": "pt"})
 
     def state(self) -> dict[str, Any]:
@@ -205,7 +217,7 @@ def run_loop(
         saved = torch.load(checkpoint, weights_only=True)
         student.load_state(saved["student"])
         first, losses = saved["step"], saved["losses"]
-        pools = [Pool(tuple(rows), tuple(weights)) for rows, weights in saved["pools"]]
+        pools = [Pool(*map(tuple, parts)) for parts in saved["pools"]]
     began = last_saved = time.perf_counter()
     per_epoch = steps // recipe.epochs
     for step in range(first, steps):
@@ -213,6 +225,12 @@ def run_loop(
             pools = _mined(data, pools, student, work, recipe)
         loss = _loss(student, data, pools, teacher, step, per_epoch, recipe)
         losses.append(float(loss.detach()))
+        if not math.isfinite(losses[-1]):
+            raise InputError(
+                expected="a finite loss",
+                found=f"{losses[-1]} at step {step + 1}",
+                fix="Lower the learning rate with --set learning_rate=..., and try another base.",
+            )
         student.step(loss, max_grad_norm=recipe.max_grad_norm)
         if step >= steps * (1 - recipe.averaged_share):
             student.add_to_average()
@@ -226,6 +244,8 @@ def run_loop(
             last_saved = now
         if stopped:
             return Outcome(student, step + 1, losses[-1], now - began, stopped=True)
+    # What comes after the loop (ranking test questions) may fail: then --resume ends here.
+    _save_checkpoint(checkpoint, student, steps, losses, pools)
     tail = losses[-max(1, steps // 10) :]
     return Outcome(student, steps, float(np.mean(tail)), time.perf_counter() - began, stopped=False)
 
@@ -341,7 +361,7 @@ def _save_checkpoint(
             "student": student.state(),
             "step": step,
             "losses": losses,
-            "pools": [(list(pool.rows), list(pool.weights)) for pool in pools],
+            "pools": [(list(pool.rows), list(pool.weights), list(pool.excluded)) for pool in pools],
         },
         partial,
     )

@@ -92,9 +92,10 @@ def train_listwise(
     load_model_folder(base_path).weights()
     work = output.with_name(f"{output.name}.training")
     wanted = {
-        "data_sha256": hashlib.sha256(json.dumps(dataclasses.asdict(data)).encode()).hexdigest(),
-        "teacher_groups": len(teacher),
+        "data_sha256": sha256_of_values(dataclasses.asdict(data)),
+        "teacher_sha256": sha256_of_values([dataclasses.astuple(group) for group in teacher]),
         "base": str(base),
+        "base_sha256": sha256_of(base_path / WEIGHTS_FILE),
         "recipe": dataclasses.asdict(recipe),
     }
     prepare_work(work, wanted, _checkpoints, resume=resume)
@@ -161,6 +162,11 @@ def _loop(
 def sha256_of(file: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def sha256_of_values(values: object) -> str:
+    """Hexadecimal SHA-256 of plain values, through JSON."""
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
 def _checkpoints(work: Path) -> list[Path]:

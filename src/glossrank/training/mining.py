@@ -22,10 +22,15 @@ Scorer = Callable[[Sequence[tuple[str, str]]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Pool:
-    """Wrong candidates of one example, by row, each with a weight for being drawn."""
+    """Wrong candidates of one example, by row, each with a weight for being drawn.
+
+    Attributes:
+        excluded: rows that are likely right too, and are not drawn at all.
+    """
 
     rows: tuple[int, ...]
     weights: tuple[float, ...]
+    excluded: tuple[int, ...] = ()
 
 
 def shortlists(data: TrainingSet, *, size: int, seed: int) -> list[Pool]:
@@ -59,7 +64,8 @@ def mine(
     """The pools again, weighted by how convincing the model finds each wrong candidate.
 
     A candidate that beats the right answer by more than ``margin`` logits is left out as a
-    likely false negative: an answer that is right too, but that nobody marked.
+    likely false negative: an answer that is right too, but that nobody marked. Where all
+    of the pool would be, the pool stays as it is: then the right answer is the odd one.
 
     Args:
         scorer: fp32 logits of (question, document) pairs.
@@ -82,7 +88,8 @@ def mine(
             continue
         weights = np.exp((scores[kept] - scores[kept].max()) / temperature)
         found = tuple(np.array(pool.rows)[kept].tolist())
-        mined.append(Pool(found, tuple(np.maximum(weights, 1e-6).tolist())))
+        left_out = tuple(np.array(pool.rows)[~kept].tolist())
+        mined.append(Pool(found, tuple(np.maximum(weights, 1e-6).tolist()), left_out))
     return mined
 
 
@@ -103,17 +110,17 @@ def draw(
     labelled = rng.sample(example.wrong, min(len(example.wrong), (count + 1) // 2))
     taken.update(labelled)
     hard_wanted = max(0, round((count - len(labelled)) * (1 - random_share)))
-    # Weighted draws without replacement (Efraimidis and Spirakis 2006).
+    # Weighted draws without replacement: the smallest of exponential waiting times
+    # (Efraimidis and Spirakis 2006, in the form that does not underflow).
     keys = sorted(
         (
-            (rng.random() ** (1 / weight), row)
+            (rng.expovariate(weight), row)
             for row, weight in zip(pool.rows, pool.weights, strict=True)
             if row not in taken
-        ),
-        reverse=True,
+        )
     )
     hard = [row for _, row in keys[:hard_wanted]]
-    taken.update(hard)
+    taken.update(hard, pool.excluded)
     rows = [*labelled, *hard]
     others = [row for row in range(candidates) if row not in taken]
     return rows + rng.sample(others, min(len(others), count - len(rows)))
