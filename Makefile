@@ -33,13 +33,13 @@ lint: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The model card's recipe on its 563 pairs.
+# The shipped model: the model card's recipe on its 563 pairs.
 train: $(VENV)/ready-dev
 	$(BIN)/glossrank train src/glossrank/data/finance-terms/train.csv --output build/card \
 		--test src/glossrank/data/finance-terms/test.jsonl
 
-# The shipped model, from the base, the large data set and teacher-scored groups of general
-# text (docs/training.md says how to make these).
+# A model of the large data set, from the base and teacher-scored groups of general text
+# (docs/training.md says how to make these).
 model: $(VENV)/ready-dev
 	$(BIN)/glossrank train $(LARGE)/train.jsonl --recipe finance-terms --guard-seeds 0 \
 		$(foreach w,$(WORDINGS) auxiliary-long auxiliary-short,--glossary $(LARGE)/$(w).csv) \

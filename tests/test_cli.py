@@ -69,7 +69,11 @@ def test_json_is_one_document_and_nothing_else(tiny_model: Path) -> None:
     done = glossrank("ask", "how much tax?", "--model", tiny_model, "--json", "--top", "2")
     document = json.loads(done.stdout)
     assert [a["place"] for a in document["answers"]] == [1, 2]
-    assert set(document["answers"][0]) == {"place", "id", "term", "definition", "score"}
+    keys = {"place", "id", "term", "definition", "score", "probability"}
+    assert set(document["answers"][0]) == keys
+    # A model without a calibration claims nothing.
+    assert document["answers"][0]["probability"] is None
+    assert document["none_of_these"] is None
     assert document["question"] == "how much tax?"
     assert done.stderr == ""
     ranked = json.loads(

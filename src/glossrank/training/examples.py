@@ -6,7 +6,6 @@ candidate come in several wordings, so that no turn of phrase becomes a crutch.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +24,8 @@ FORMS = (
     ("{term} - {text}", 0.1),
     ("{text}", 0.15),
 )
+# Any logit is far below; an integer too large for a float, and NaN, are not.
+_LARGEST_SCORE = 1e30
 RELEVANT = 0.5
 """A pair with this label or a higher one is a right answer."""
 
@@ -173,12 +174,11 @@ def read_teacher_groups(path: Path) -> list[TeacherGroup]:
             raise row
         query, documents, scores = (row.values[c] for c in ("query", "documents", "scores"))
         good = (
-            isinstance(query, str)
-            and isinstance(documents, list)
+            isinstance(documents, list)
             and isinstance(scores, list)
             and len(documents) == len(scores) > 1
-            and all(isinstance(d, str) for d in documents)
-            and all(isinstance(s, int | float) and math.isfinite(s) for s in scores)
+            and all(_is_text(text) for text in (query, *documents))
+            and all(_is_number(score) for score in scores)
         )
         if not good:
             raise InputError(
@@ -190,3 +190,14 @@ def read_teacher_groups(path: Path) -> list[TeacherGroup]:
             )
         groups.append(TeacherGroup(str(query), tuple(documents), tuple(float(s) for s in scores)))
     return groups
+
+
+def _is_text(value: object) -> bool:
+    # Half of a surrogate pair is a string that no tokenizer takes.
+    return isinstance(value, str) and value.encode("utf-8", "ignore").decode() == value
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < _LARGEST_SCORE

@@ -163,19 +163,23 @@ def _read_result(work: Path, wanted: dict[str, Any]) -> GuardResult | None:
         content = json.loads((work / _RESULT_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if content["run"] != wanted:
+    if not isinstance(content, dict) or content.get("run") != wanted:
         raise OutputError(
             file=work,
             expected="the check of the same data, base and recipe",
             found="the result of another one",
             fix="Remove the folder to check anew.",
         )
-    plain = content["result"]
-    for name in _DIFFERENCES:
-        plain[name] = None if plain[name] is None else PairedDifference(**plain[name])
-    plain["first_logits"] = np.array(plain["first_logits"], dtype=np.float32)
-    plain["first_right"] = np.array(plain["first_right"], dtype=bool)
-    return GuardResult(**plain)
+    try:
+        plain = dict(content["result"])
+        for name in _DIFFERENCES:
+            plain[name] = None if plain[name] is None else PairedDifference(**plain[name])
+        plain["first_logits"] = np.array(plain["first_logits"], dtype=np.float32)
+        plain["first_right"] = np.array(plain["first_right"], dtype=bool)
+        return GuardResult(**plain)
+    except (KeyError, TypeError, ValueError):
+        # Written by another version: to be found anew.
+        return None
 
 
 def _parts(work: Path) -> list[Path]:

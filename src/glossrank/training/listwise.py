@@ -28,7 +28,7 @@ import numpy as np
 
 from glossrank.calibration import CALIBRATION_FILE
 from glossrank.encoding import plan_batches
-from glossrank.errors import InputError
+from glossrank.errors import InputError, OutputError
 from glossrank.model_folder import CONFIG_FILE
 from glossrank.training.augment import case, typo
 from glossrank.training.examples import Example, TeacherGroup, TrainingSet
@@ -77,7 +77,8 @@ class Student:
             attention_probs_dropout_prob=0.0,
         )
         self.model.bert.embeddings.requires_grad_(False)
-        self.tokenizer = _tokenizer(Tokenizer, base, recipe.max_length)
+        most = min(recipe.max_length, self.model.config.max_position_embeddings)
+        self.tokenizer = _tokenizer(Tokenizer, base, most)
         trained = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         self.master = {n: p.detach().clone().requires_grad_(True) for n, p in trained.items()}
         self.average = {n: torch.zeros_like(p) for n, p in self.master.items()}
@@ -148,7 +149,11 @@ class Student:
                 mean += (self.master[name] - mean) / self.averaged
 
     def save(self, folder: Path, *, averaged: bool) -> None:
-        """Write an fp16 model folder: the averaged weights, or those of this moment."""
+        """Write an fp16 model folder: the averaged weights, or those of this moment.
+
+        Raises:
+            InputError: the weights grew beyond fp16.
+        """
         import torch
         from safetensors.torch import save_file
 
@@ -158,6 +163,12 @@ class Student:
         half = {
             name: value.detach().to(torch.float16).contiguous() for name, value in state.items()
         }
+        if not all(bool(value.isfinite().all()) for value in half.values()):
+            raise InputError(
+                expected="weights that fit into fp16",
+                found="an overflow",
+                fix="Lower the learning rate with --set learning_rate=..., and train again.",
+            )
         folder.mkdir(parents=True, exist_ok=True)
         for file in sorted(self.base.iterdir()):
             if file.suffix in (".json", ".txt") and file.name != CALIBRATION_FILE:
@@ -205,7 +216,6 @@ def run_loop(
     stop: Callable[[], bool],
 ) -> Outcome:
     """Train, with checkpoints in ``work``; one that is there already is gone on from."""
-    import torch
 
     steps = steps_of(recipe, len(data.examples))
     student = Student(base, recipe, steps)
@@ -214,7 +224,7 @@ def run_loop(
     first = 0
     checkpoint = work / CHECKPOINT_FILE
     if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
+        saved = _read_checkpoint(checkpoint)
         student.load_state(saved["student"])
         first, losses = saved["step"], saved["losses"]
         pools = [Pool(*map(tuple, parts)) for parts in saved["pools"]]
@@ -348,6 +358,26 @@ def _mined(
     )
     shutil.rmtree(folder, ignore_errors=True)
     return mined
+
+
+def _read_checkpoint(file: Path) -> dict[str, Any]:
+    """What ``_save_checkpoint`` wrote.
+
+    Raises:
+        OutputError: the file is broken.
+    """
+    import torch
+
+    try:
+        content: dict[str, Any] = torch.load(file, weights_only=True)
+    except Exception as error:  # torch raises whatever its reader stumbles over
+        raise OutputError(
+            file=file,
+            expected="a whole checkpoint",
+            found=str(error).splitlines()[0],
+            fix="Remove the folder that it is in to start anew.",
+        ) from error
+    return content
 
 
 def _save_checkpoint(
