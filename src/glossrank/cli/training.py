@@ -95,7 +95,7 @@ def train_command(
         RecipeName,
         typer.Option(
             "--recipe",
-            help="card: the model card's; finance-terms: the shipped model's, with mined hard negatives.",
+            help="card: the model card's; finance-terms: listwise, with mined hard negatives.",
         ),
     ] = RecipeName.card,
     settings: Annotated[

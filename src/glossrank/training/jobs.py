@@ -179,7 +179,7 @@ def listwise_job(
     glossaries: Sequence[Glossary],
     teacher: Path | None,
 ) -> Job:
-    """The shipped model's recipe on a pairs file, or on judged questions with glossaries.
+    """The listwise recipe on a pairs file, or on judged questions with glossaries.
 
     Raises:
         InputError: a file or a setting is wrong.

@@ -94,7 +94,7 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class ListwiseRecipe:
-    """The recipe of the shipped model, ``--recipe finance-terms``; the loss is in ``listwise.py``.
+    """The listwise recipe, ``--recipe finance-terms``; its loss is in ``listwise.py``.
 
     Attributes:
         questions_per_step, negatives: one step sees this many questions, each with its right
