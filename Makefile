@@ -50,7 +50,7 @@ model: $(VENV)/ready-dev
 		--set epochs=1 --set seed=7 --set learning_rate=1e-4 \
 		--teacher build/teacher-groups.jsonl --output build/run-b
 	$(BIN)/python scripts/average_models.py build/run-a build/run-b --output build/finance-terms
-	$(BIN)/glossrank calibrate build/finance-terms $(LARGE)/dev.jsonl --every 2 \
+	$(BIN)/glossrank calibrate build/finance-terms $(LARGE)/dev.jsonl --every 3 \
 		--glossary $(LARGE)/glossary.csv --none $(LARGE)/unanswerable-dev.jsonl --precision bf16
 
 # What the large data set promises, measured.

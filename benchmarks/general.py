@@ -3,7 +3,7 @@
     python benchmarks/general.py build/scored.jsonl minilm-l6-base finance-terms
 
 The first groups of the scored file were held out when the base was distilled, and are left
-out by the shipped model's training. In each group the teacher's first document is the right
+out of the teacher groups that docs/training.md trains with. In each group the teacher's first document is the right
 one; the model's nDCG@10, its share of same first documents, and Spearman's correlation with
 the teacher's logits within the group are printed, for CC0 pages and WordNet and for all.
 """

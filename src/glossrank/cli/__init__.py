@@ -37,7 +37,7 @@ pairs_app.command("describe")(training.describe)
 
 
 def main() -> None:
-    """The entry point: runs a command and turns glossrank's errors into exit code 2."""
+    """The entry point: runs a command and turns glossrank's errors into exit codes."""
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets its code, not a traceback.
         if isinstance(stream, io.TextIOWrapper):

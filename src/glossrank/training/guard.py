@@ -5,7 +5,7 @@ part of the data and compares with the base on the rest, several times over: on 
 about terms that no training pair names, and on new questions about trained terms. A paired
 bootstrap over their terms says how sure the difference is.
 
-A file whose labels are wrong cannot show the damage on its own held-out part, whose labels
+A file whose labels are wrong may not show the damage on its own held-out part, whose labels
 are wrong as well. So the trained model must also still rank the shipped finance questions.
 """
 
