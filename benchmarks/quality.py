@@ -26,7 +26,7 @@ from glossrank import CrossEncoder, Glossary
 from glossrank.bm25 import bm25_scores
 from glossrank.engines.openvino import Precision
 from glossrank.evaluation import MEASURES, bootstrap_interval, per_question
-from glossrank.judgments import read_questions
+from glossrank.judgments import part_of, read_questions
 from glossrank.model_names import DEFAULT_BASE, DEFAULT_MODEL, find_folder
 from glossrank.training.compare import model_scores
 
@@ -106,12 +106,17 @@ def main() -> None:
     parser.add_argument("--questions", type=Path, default=LARGE / "test.jsonl")
     parser.add_argument("--glossary", type=Path, default=LARGE / "glossary.csv")
     parser.add_argument("--bi-encoder", type=Path)
-    parser.add_argument("--every", type=int, default=1, help="take every n-th question only")
+    parser.add_argument(
+        "--every",
+        type=int,
+        default=1,
+        help="take a random n-th of the questions only, always the same",
+    )
     parser.add_argument("--cache", type=Path, default=Path("build/quality"))
     parser.add_argument("--precisions", action="store_true", help="also compare bf16 with fp32")
     options = parser.parse_args()
     glossary = Glossary.load(options.glossary)
-    questions = read_questions(options.questions, glossary)[:: options.every]
+    questions = part_of(read_questions(options.questions, glossary), every=options.every)
     texts = [q.question for q in questions]
     documents = [term.document for term in glossary.terms]
     column = {term.id: at for at, term in enumerate(glossary.terms)}

@@ -127,8 +127,8 @@ def test_calibration_error_of_a_worked_example() -> None:
 
 def test_a_fit_recovers_the_curve_that_made_the_answers() -> None:
     random = np.random.default_rng(0)
-    logits = random.normal(2, 2, 20_000)
-    right = random.random(20_000) < CURVE.probability(logits)
+    logits = random.normal(2, 2, (20_000, 1))
+    right = random.random(logits.shape) < CURVE.probability(logits)
     fitted = fit_calibration(logits, right, fitted_on="drawn answers")
     assert fitted.slope == pytest.approx(CURVE.slope, rel=0.05)
     assert fitted.intercept == pytest.approx(CURVE.intercept, rel=0.05)
@@ -138,10 +138,87 @@ def test_a_fit_recovers_the_curve_that_made_the_answers() -> None:
     assert expected_calibration_error(fitted.probability(logits), right) < 0.02
 
 
+def ten_answers(questions: int = 4000) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Shown answers that are right as often as ``CURVE`` says, first answers more often.
+
+    Logits are whole numbers; of equal ones a right answer comes first.
+    """
+    random = np.random.default_rng(1)
+    logits = random.integers(-6, 1, (questions, 10)) + random.integers(0, 7, (questions, 1))
+    right = random.random(logits.shape) < 1 / (1 + np.exp(-(1.5 * logits - 3.0)))
+    order = np.lexsort((~right, -logits), axis=1)
+    return (
+        np.take_along_axis(logits, order, axis=1).astype(np.float64),
+        np.take_along_axis(right, order, axis=1),
+    )
+
+
+def error_by_logit(
+    curve: Calibration, logits: NDArray[np.float64], right: NDArray[np.bool_]
+) -> float:
+    """Mean distance of stated probability and share that was right, over the whole logits."""
+    error = 0.0
+    for value in np.unique(logits):
+        stated = 1 / (1 + np.exp(-(curve.slope * value + curve.intercept)))
+        found = right[logits == value]
+        error += found.size / right.size * abs(stated - found.mean())
+    return error
+
+
+def test_the_curve_is_right_about_all_shown_answers() -> None:
+    logits, right = ten_answers()
+    assert (np.diff(logits, axis=1) <= 0).all()
+    fitted = fit_calibration(logits, right, fitted_on="")
+    assert fitted.slope == pytest.approx(1.5, rel=0.05)
+    assert fitted.intercept == pytest.approx(-3.0, rel=0.05)
+    assert error_by_logit(fitted, logits, right) < 0.01
+    probabilities = fitted.probability(logits)
+    assert expected_calibration_error(probabilities.ravel(), right.ravel()) < 0.01
+    # First answers tell another story: a curve of theirs alone promises too much.
+    first = fit_calibration(logits[:, :1], right[:, :1], fitted_on="")
+    assert error_by_logit(first, logits[:, :1], right[:, :1]) < 0.02
+    assert error_by_logit(first, logits, right) > 0.04
+    assert first.probability(logits).mean() > right.mean() + 0.04
+
+
+def test_the_threshold_depends_on_first_answers_only() -> None:
+    logits, right = ten_answers()
+    fitted = fit_calibration(logits, right, fitted_on="")
+    values = np.unique(logits)
+    stated = 1 / (1 + np.exp(-(fitted.slope * values + fitted.intercept)))
+
+    def lowest_shown(threshold: float) -> float:
+        return float(values[stated >= threshold].min())
+
+    def best(places: slice) -> float:
+        # The lowest logit to show, such that the fewest answers are handled wrongly.
+        wrong = [int(((logits >= v) != right)[:, places].sum()) for v in values]
+        return float(values[np.argmin(wrong)])
+
+    # Over all ten answers another threshold would be best.
+    assert best(slice(1)) < best(slice(None))
+    assert lowest_shown(fitted.threshold) == best(slice(1))
+    # Other later answers bend the curve; which first answers are shown stays.
+    others = right.copy()
+    others[:, 1:] = False
+    bent = fit_calibration(logits, others, fitted_on="")
+    assert abs(bent.slope - fitted.slope) + abs(bent.intercept - fitted.intercept) > 0.5
+    stated = 1 / (1 + np.exp(-(bent.slope * values + bent.intercept)))
+    assert lowest_shown(bent.threshold) == best(slice(1))
+
+
 def test_what_cannot_be_fitted_is_refused() -> None:
-    logits = np.array([-1.0, 0.0, 1.0, 2.0])
-    for right in ([True] * 4, [False] * 4):
-        with pytest.raises(ValueError, match="both right and wrong"):
-            fit_calibration(logits, np.array(right), fitted_on="")
+    logits = np.array([[-1.0, -2.0], [0.0, -2.0], [1.0, -2.0], [2.0, -2.0]])
+    for first in (True, False):
+        # Later answers of the other kind do not help.
+        right = np.array([[first, not first]] * 4)
+        with pytest.raises(ValueError, match="both right and wrong first answers"):
+            fit_calibration(logits, right, fitted_on="")
+    one = logits[:, :1]
     with pytest.raises(ValueError, match="worse answer"):
-        fit_calibration(logits, np.array([True, True, False, False]), fitted_on="")
+        fit_calibration(one, np.array([[True], [True], [False], [False]]), fitted_on="")
+    rising = np.array([[False], [False], [True], [True]])
+    assert fit_calibration(one, rising, fitted_on="").slope > 0
+    # Over all shown answers: the lowest logits are all right.
+    with pytest.raises(ValueError, match="worse answer"):
+        fit_calibration(logits - [0, 9], np.hstack([rising, [[True]] * 4]), fitted_on="")

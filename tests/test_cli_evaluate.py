@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from glossrank.calibration import (
     load_calibration,
 )
 from glossrank.cli import main
+from glossrank.judgments import part_of, read_questions
 from tests.test_cli import glossrank, refused
 
 TERMS = """\
@@ -91,17 +93,46 @@ class Data:
     glossary: Path
     questions: Path
     none: Path
-    logits: np.ndarray
-    right: np.ndarray
-    none_logits: np.ndarray
+    # [questions, 5], best first; and of those that nothing answers.
+    shown_logits: np.ndarray
+    shown_right: np.ndarray
+    none_shown: np.ndarray
+
+    @property
+    def logits(self) -> np.ndarray:
+        return self.shown_logits[:, 0]
+
+    @property
+    def right(self) -> np.ndarray:
+        return self.shown_right[:, 0]
+
+    @property
+    def none_logits(self) -> np.ndarray:
+        return self.none_shown[:, 0]
+
+    @property
+    def everything(self) -> tuple[np.ndarray, np.ndarray]:
+        """What ``calibrate`` is to find: all shown logits, and whether each answer is right."""
+        return (
+            np.concatenate([self.shown_logits, self.none_shown]),
+            np.concatenate([self.shown_right, np.zeros(self.none_shown.shape, dtype=bool)]),
+        )
 
 
-def first_answers(
+def answers(
     model: Path, glossary: Glossary, texts: list[str]
-) -> tuple[np.ndarray, list[str]]:
+) -> tuple[np.ndarray, list[list[str]]]:
+    """Logits and ids of all terms for each text, best first."""
     encoder = CrossEncoder(model, precision="fp32")
-    rows = [encoder.logits([(text, t.document) for t in glossary.terms]) for text in texts]
-    return np.array([row.max() for row in rows]), [glossary.terms[r.argmax()].id for r in rows]
+    rows = []
+    for text in texts:
+        logits = encoder.logits([(text, term.document) for term in glossary.terms])
+        ids = [term.id for term in glossary.terms]
+        rows.append(sorted(zip(logits.tolist(), ids, strict=True), reverse=True))
+    return (
+        np.array([[logit for logit, _ in row] for row in rows]),
+        [[term_id for _, term_id in row] for row in rows],
+    )
 
 
 def write_questions(path: Path, rows: list[tuple[str, list[str]]]) -> Path:
@@ -119,21 +150,22 @@ def data(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Data:
     glossary = folder / "terms.csv"
     glossary.write_text(TERMS, encoding="utf-8")
     terms = Glossary.load(glossary)
-    logits, first = first_answers(tiny_model, terms, TEXTS)
-    right = logits > np.sort(logits)[3]
+    logits, ids = answers(tiny_model, terms, TEXTS)
+    first = logits[:, 0] > np.sort(logits[:, 0])[3]
     other = {term.id: terms.terms[at - 1].id for at, term in enumerate(terms.terms)}
     rows = [
-        (text, [term_id if good else other[term_id]])
-        for text, term_id, good in zip(TEXTS, first, right.tolist(), strict=True)
+        (text, [row[0] if good else other[row[0]]])
+        for text, row, good in zip(TEXTS, ids, first.tolist(), strict=True)
     ]
+    right = [[i in relevant for i in row] for row, (_, relevant) in zip(ids, rows, strict=True)]
     return Data(
         model=tiny_model,
         glossary=glossary,
         questions=write_questions(folder / "test.jsonl", rows),
         none=write_questions(folder / "none.jsonl", [(text, []) for text in NOTHING]),
-        logits=logits,
-        right=right,
-        none_logits=first_answers(tiny_model, terms, NOTHING)[0],
+        shown_logits=logits,
+        shown_right=np.array(right),
+        none_shown=answers(tiny_model, terms, NOTHING)[0],
     )
 
 
@@ -243,6 +275,43 @@ def test_limit_takes_the_first_of_each_file(run: Run, data: Data) -> None:
     assert {w["question"] for w in found["worst"]} <= set(TEXTS[:2])
 
 
+def test_every_takes_a_fair_part_of_each_file(run: Run, data: Data, tmp_path: Path) -> None:
+    # Rows with a slip and without one in turn, as write_questions does.
+    ids = [term.id for term in Glossary.load(data.glossary).terms]
+    rows = [(f"{TEXTS[n % 10]} {n}", [ids[n % 5]]) for n in range(60)]
+    questions = write_questions(tmp_path / "many.jsonl", rows)
+    none = write_questions(tmp_path / "none.jsonl", [(f"{NOTHING[0]} {n}", []) for n in range(7)])
+
+    def figures(questions: Path, *options: str | Path) -> dict:  # type: ignore[type-arg]
+        return document(run("evaluate", "bm25", questions, "-g", data.glossary, "--json", *options))
+
+    found = figures(questions, "--none", none, "--every", "3")
+    # The third of 7 is rounded up.
+    assert (found["answerable"], found["unanswerable"]) == (20, 3)
+    # Each third row would do too; each fourth row would have slips only.
+    quarter = figures(questions, "--every", "4")
+    assert quarter["answerable"] == 15
+    for name in ("typo", "no typo"):
+        assert 4 <= quarter["slices"][name]["questions"] <= 11
+    # The same as of a file with these questions alone, and the same again.
+    part = part_of(read_questions(questions, Glossary.load(data.glossary)), every=4)
+    lines = [
+        json.dumps({"question": q.question, "relevant": list(q.relevant), "typo": q.typo}) + "\n"
+        for q in part
+    ]
+    (tmp_path / "part.jsonl").write_text("".join(lines))
+    alone = figures(tmp_path / "part.jsonl")
+    again = figures(questions, "--every", "4")
+    whole = figures(questions)
+    for name in ("measures", "slices", "worst", "confusions"):
+        assert quarter[name] == alone[name] == again[name] != whole[name]
+    # A part of the first rows, where both are wished.
+    both = figures(questions, "--none", none, "--limit", "5", "--every", "2")
+    assert (both["answerable"], both["unanswerable"]) == (3, 3)
+    assert {w["question"] for w in both["worst"]} <= {text for text, _ in rows[:5]}
+    assert "--every" in run("evaluate", "bm25", questions, "--every", "0").stderr
+
+
 def test_terms_of_the_training_are_the_seen_ones(run: Run, data: Data, tmp_path: Path) -> None:
     trained = write_questions(tmp_path / "train.jsonl", [("?", ["tax", "of-another-glossary"])])
     questions = write_questions(tmp_path / "q.jsonl", [("tax?", ["tax"]), ("lease?", ["lease"])])
@@ -312,9 +381,12 @@ def test_calibrate_writes_what_evaluate_reads(run: Run, data: Data, own_model: P
     saved = load_calibration(own_model)
     assert saved is not None
     # The same fit by hand; unanswerable questions are never right.
-    logits = np.concatenate([data.logits, data.none_logits])
-    right = np.concatenate([data.right, np.zeros(3, dtype=bool)])
+    logits, right = data.everything
+    assert logits.shape == right.shape == (13, 5)
     by_hand = fit_calibration(logits, right, fitted_on="")
+    # Of first answers alone it would be another curve.
+    first = fit_calibration(logits[:, :1], right[:, :1], fitted_on="")
+    assert abs(first.slope - by_hand.slope) > 0.1 * by_hand.slope
     assert saved.slope == pytest.approx(by_hand.slope, rel=1e-3)
     assert saved.intercept == pytest.approx(by_hand.intercept, rel=1e-3)
     assert saved.threshold == pytest.approx(by_hand.threshold, abs=2e-4)
@@ -323,6 +395,22 @@ def test_calibrate_writes_what_evaluate_reads(run: Run, data: Data, own_model: P
     )
     for text in (f"{saved.slope:.4f}", f"{saved.intercept:.4f}", f"{saved.threshold:.4f}"):
         assert text in done.stdout
+    printed = {
+        name: float(value)
+        for name, value in re.findall(
+            r"calibration error of (\w+) answers, on these questions\W+([\d.]+)", done.stdout
+        )
+    }
+    probabilities = by_hand.probability(logits)
+    assert printed == {
+        "shown": pytest.approx(
+            expected_calibration_error(probabilities.ravel(), right.ravel()), abs=1e-4
+        ),
+        "first": pytest.approx(
+            expected_calibration_error(probabilities[:, 0], right[:, 0]), abs=1e-4
+        ),
+    }
+    assert abs(printed["shown"] - printed["first"]) > 0.001
     assert CALIBRATION_FILE in done.stderr
     # Nothing is left beside it.
     new = {p.name for p in own_model.iterdir()} - {p.name for p in data.model.iterdir()}
@@ -330,6 +418,30 @@ def test_calibrate_writes_what_evaluate_reads(run: Run, data: Data, own_model: P
     shown = run("evaluate", *arguments)
     assert f"{saved.threshold:.4f}" in shown.stdout
     assert "no calibration" not in shown.stdout
+    # Both commands find the same errors.
+    none = document(run("evaluate", *arguments, "--json"))["none"]
+    assert none["calibration_error"] == pytest.approx(printed["first"], abs=1e-4)
+    assert none["calibration_error_shown"] == pytest.approx(printed["shown"], abs=1e-4)
+
+
+def test_calibrate_fits_to_the_part_that_every_takes(run: Run, data: Data, own_model: Path) -> None:
+    arguments = (own_model, data.questions, "-g", data.glossary, "--none", data.none, *EXACT)
+    assert run("calibrate", *arguments, "--every", "2").code == 0
+    saved = load_calibration(own_model)
+    assert saved is not None
+    assert saved.fitted_on.startswith("5 questions that a term answers and 2 that nothing answers")
+    terms = Glossary.load(data.glossary)
+    logits, right = data.everything
+    rows = []
+    for start, texts, file in ((0, TEXTS, data.questions), (10, NOTHING, data.none)):
+        part = part_of(read_questions(file, terms, allow_none=True), every=2)
+        rows += [start + texts.index(question.question) for question in part]
+    by_hand = fit_calibration(logits[rows], right[rows], fitted_on="")
+    assert saved.slope == pytest.approx(by_hand.slope, rel=1e-3)
+    assert saved.intercept == pytest.approx(by_hand.intercept, rel=1e-3)
+    assert saved.threshold == pytest.approx(by_hand.threshold, abs=2e-4)
+    whole = fit_calibration(logits, right, fitted_on="")
+    assert by_hand.slope != pytest.approx(whole.slope, rel=0.05)
 
 
 def test_a_folder_named_like_a_packaged_model_needs_a_path(
@@ -344,11 +456,9 @@ def test_a_folder_named_like_a_packaged_model_needs_a_path(
     calibration = load_calibration(own)
     assert calibration is not None
     # Fitted to the model in the folder, of which some answers are right, not the packaged one.
-    by_hand = np.concatenate([data.right, np.zeros(3, dtype=bool)])
-    logits = np.concatenate([data.logits, data.none_logits])
-    assert calibration.slope == pytest.approx(
-        fit_calibration(logits, by_hand, fitted_on="").slope, rel=0.1
-    )
+    logits, right = data.everything
+    by_hand = fit_calibration(logits, right, fitted_on="")
+    assert calibration.slope == pytest.approx(by_hand.slope, rel=0.1)
 
 
 def test_calibrate_refuses_what_it_cannot_fit_or_write(
@@ -364,11 +474,10 @@ def test_calibrate_refuses_what_it_cannot_fit_or_write(
     assert "no folder 'bm25'" in refusal("bm25")
     message = refusal(own_model, data.none)
     assert "0 of 3 first answers right; both right and wrong first answers are needed." in message
-    # Right where the logit is low, wrong where it is high.
-    terms = Glossary.load(data.glossary)
-    logits, first = first_answers(own_model, terms, TEXTS)
-    low = [first[at] if logits[at] < np.median(logits) else None for at in range(len(TEXTS))]
-    rows = [(text, [term] if term else []) for text, term in zip(TEXTS, low, strict=True)]
+    # Right where the logit is low, wrong where it is high; but one first answer is right.
+    _, ids = answers(own_model, Glossary.load(data.glossary), TEXTS)
+    rows = [(text, row[3:]) for text, row in zip(TEXTS, ids, strict=True)]
+    rows[0] = (TEXTS[0], ids[0])
     reverse = write_questions(tmp_path / "reverse.jsonl", rows)
     assert "a higher logit goes with a worse answer" in refusal(own_model, reverse)
     before = {p.name for p in own_model.iterdir()}

@@ -13,11 +13,13 @@ from glossrank.evaluation import (
     LONG_QUESTION,
     MEASURES,
     QUESTION_MEASURES,
+    SHOWN_ANSWERS,
     bootstrap_interval,
     none_figures,
     paired_bootstrap,
     per_question,
     ranking_measures,
+    shown_answers,
     slices,
 )
 from glossrank.judgments import JudgedQuestion
@@ -292,6 +294,49 @@ def test_the_error_over_shown_answers_looks_at_ten() -> None:
     logits = np.concatenate([[60.0], np.full(11, 50.0)])[None, :]
     ten = none_figures(logits, [[0]], np.empty((0, 12)), calibration=PLAIN)
     assert ten.calibration_error_shown == pytest.approx(9 / 10)
+
+
+def test_shown_answers_of_a_worked_example() -> None:
+    scores = np.array([[1.0, 3.0, 2.0], [0.0, -1.0, 5.0], [4.0, 4.0, 4.0]])
+    shown, right = shown_answers(scores, [[2], [], [0, 1]])
+    assert shown.tolist() == [[3, 2, 1], [5, 0, -1], [4, 4, 4]]
+    # Nothing answers the second question; equal scores keep column order.
+    assert right.tolist() == [[False, True, False], [False] * 3, [True, True, False]]
+    assert right.dtype == np.bool_
+    # The input is as it was.
+    assert scores[0].tolist() == [1, 3, 2]
+
+
+def test_no_more_than_ten_answers_are_shown() -> None:
+    assert SHOWN_ANSWERS == 10
+    scores = np.tile(np.arange(12.0), (3, 1))
+    # The columns 1 and 0 come eleventh and twelfth.
+    shown, right = shown_answers(scores, [[2], [1, 0], [11, 0]])
+    assert shown.tolist() == [list(range(11, 1, -1))] * 3
+    assert [np.flatnonzero(row).tolist() for row in right] == [[9], [], [0]]
+    # Equal ones at the edge: the first columns are shown.
+    _, right = shown_answers(np.zeros((2, 12)), [[9], [10]])
+    assert right.sum(axis=1).tolist() == [1, 0]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 25))
+def test_shown_answers_are_the_first_of_a_stable_sort(
+    seed: int, questions: int, documents: int
+) -> None:
+    random = np.random.default_rng(seed)
+    # Few values, so that there are ties.
+    scores = random.integers(-3, 4, size=(questions, documents)).astype(np.float32)
+    relevant = [
+        random.choice(documents, size=random.integers(0, documents + 1), replace=False).tolist()
+        for _ in range(questions)
+    ]
+    shown, right = shown_answers(scores, relevant)
+    assert shown.shape == right.shape == (questions, min(documents, 10))
+    for number, row in enumerate(scores.tolist()):
+        columns = [at for _, at in sorted((-score, at) for at, score in enumerate(row))][:10]
+        assert shown[number].tolist() == [row[at] for at in columns]
+        assert right[number].tolist() == [at in relevant[number] for at in columns]
 
 
 def test_figures_that_need_what_is_missing_are_none() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glossrank import CrossEncoder
 from glossrank.errors import ModelRefusedError, OutputError
 from glossrank.evaluation import PairedDifference
 from glossrank.training.examples import Example, TrainingSet
@@ -37,6 +38,7 @@ from glossrank.training.guarded import (
     guarded,
 )
 from glossrank.training.listwise_run import train_listwise
+from glossrank.training.mining import plain_document
 from glossrank.training.recipe import ListwiseRecipe
 from tests.conftest import write_tiny_model
 from tests.test_listwise import TERMS, WORDINGS, marked_set
@@ -187,14 +189,29 @@ def test_the_base_itself_shows_no_difference(random_model: Path) -> None:
     held_out = [at for fold, _ in folds for at in (*fold.new_terms, *fold.new_questions)]
     assert len(asked) == len(held_out)
     assert set(asked) == {1, 2, 3}
-    # Questions that several seeds hold out count once; for the calibration every first
-    # answer counts, also to questions that nothing answers.
+    # Questions that several seeds hold out count once; for the calibration the first ten
+    # answers count each time, also those to questions that nothing answers.
     different = set(held_out)
     answered = {at for at in different if data.examples[at].right}
     assert result.questions == len(answered)
     assert (result.asked, result.unanswerable) == (len(different), len(different - answered))
     assert result.unanswerable > 0
-    assert result.first_logits.shape == result.first_right.shape == (len(held_out),)
+    assert result.shown_logits.shape == result.shown_right.shape == (len(held_out), 10)
+    # All candidates were ranked, for there are fewer than the guard's limit.
+    documents = [plain_document(candidate) for candidate in data.candidates]
+    model = CrossEncoder(random_model)
+    for at, shown, right in zip(held_out, result.shown_logits, result.shown_right, strict=True):
+        question = data.examples[at].question
+        logits = model.logits([(question, document) for document in documents])
+        np.testing.assert_allclose(shown, sorted(logits.tolist(), reverse=True)[:10], atol=0.02)
+        own = logits[list(data.examples[at].right)]
+        if right.any():
+            np.testing.assert_allclose(shown[right], own, atol=0.02)
+        else:
+            assert (own < shown[-1] + 0.02).all()
+    # A random model shows some right answers and misses others.
+    found = int(result.shown_right.sum())
+    assert 0 < found < sum(bool(data.examples[at].right) for at in held_out)
 
 
 def test_training_on_right_answers_is_better_also_on_new_terms(
@@ -214,6 +231,18 @@ def test_training_on_right_answers_is_better_also_on_new_terms(
     assert result.own.difference == pytest.approx(result.trained - result.base, abs=0.1)
     assert result.new_terms is not None
     assert result.new_terms.difference > 0
+    # The places of the right answers among those shown give the same nDCG@10.
+    gains: dict[tuple[int, bool], list[float]] = {}
+    folds = (make_fold(DATA, seed=seed) for seed in SEEDS)
+    asked = [
+        (at, new)
+        for fold in folds
+        for new, part in ((True, fold.new_terms), (False, fold.new_questions))
+        for at in part
+    ]
+    for key, right in zip(asked, result.shown_right, strict=True):
+        gains.setdefault(key, []).append(float((right / np.log2(np.arange(10) + 2)).sum()))
+    assert result.trained == pytest.approx(np.mean([np.mean(found) for found in gains.values()]))
     text = "\n".join(result.lines())
     assert f"held-out questions ({result.questions}, 3 seeds)" in text
     assert f"{result.base:.3f} -> {result.trained:.3f}" in text
@@ -331,7 +360,9 @@ def test_an_interrupted_check_goes_on(random_model: Path, tmp_path: Path) -> Non
     read = again(fit=no_fit)
     for field in dataclasses.fields(GuardResult):
         np.testing.assert_equal(getattr(read, field.name), getattr(result, field.name))
-    assert read.first_logits.dtype == np.float32
+    assert read.shown_logits.dtype == np.float32
+    assert read.shown_right.dtype == np.bool_
+    assert read.shown_logits.shape == read.shown_right.shape == (read.shown_right.shape[0], 10)
 
 
 def test_the_check_starts_only_where_the_model_can_be_saved(
@@ -353,13 +384,24 @@ def test_the_check_starts_only_where_the_model_can_be_saved(
     assert (taken / "thesis.txt").read_text() == "mine"
 
 
+def test_nothing_held_out_is_no_calibration(random_model: Path, tmp_path: Path) -> None:
+    # A fifth of two questions is none.
+    data = TrainingSet(DATA.candidates, (Example("lunch?", ()), Example("dinner?", ())))
+    found = run(tmp_path / "new", data, base=random_model, fit=copies(random_model))
+    assert found.asked == 0
+    assert calibration_of(found) is None
+    read = run(tmp_path / "new", data, base=random_model, fit=no_fit)
+    assert calibration_of(read) is None
+
+
 def result_with(
     logits: np.ndarray, right: np.ndarray, *, asked: int = 2 * FEWEST_OF_EACH, unanswerable: int = 5
 ) -> GuardResult:
     nothing = difference(0, 0, 0)
     return GuardResult(
         SAME, 2, 0, 0.0, 0.0, None, None, None, nothing,
-        logits.astype(np.float32), right.astype(bool), asked, unanswerable,
+        logits.reshape(60, -1).astype(np.float32), right.reshape(60, -1).astype(bool),
+        asked, unanswerable,
     )  # fmt: skip
 
 
@@ -371,7 +413,8 @@ def test_a_calibration_needs_enough_answers_of_both_kinds() -> None:
     assert curve is not None
     assert curve.slope > 0
     assert 0 < curve.threshold < 1
-    assert f"{FEWEST_FOR_CALIBRATION} held-out questions (5 of them" in curve.fitted_on
+    asked = f"first 10 answers of {FEWEST_FOR_CALIBRATION} held-out questions (5 of them without"
+    assert asked in curve.fitted_on
     assert "2 seeds" in curve.fitted_on
     assert curve.probability(np.array([4.0])) > 0.5 > curve.probability(np.array([-4.0]))
     # Answers of several seeds to the same few questions are not many answers.
@@ -382,6 +425,28 @@ def test_a_calibration_needs_enough_answers_of_both_kinds() -> None:
         assert (calibration_of(result_with(logits, few, **enough)) is not None) == found
         many = np.arange(60) >= count
         assert (calibration_of(result_with(logits, many, **enough)) is not None) == found
+        # Only first answers are counted; nearly half of the later ones are right.
+        later = np.arange(60) % 9 < 4
+        both = result_with(
+            np.stack([logits, logits - 3], axis=1), np.stack([few, later], axis=1), **enough
+        )
+        assert (calibration_of(both) is not None) == found
+
+
+def test_the_folds_curve_is_fitted_to_later_answers_too() -> None:
+    random = np.random.default_rng(5)
+    logits = -np.sort(-random.normal(0, 2, (60, 10)), axis=1)
+    right = random.random((60, 10)) < 1 / (1 + np.exp(-(1.5 * logits - 4.5)))
+    curve = calibration_of(result_with(logits, right, asked=FEWEST_FOR_CALIBRATION))
+    assert curve is not None
+    # 600 answers give the slope within a fifth, and as many right ones as there were.
+    assert curve.slope == pytest.approx(1.5, rel=0.2)
+    assert curve.probability(logits).mean() == pytest.approx(right.mean(), abs=0.005)
+    shown = curve.probability(logits[:, 0]) >= curve.threshold
+    fewest = min(
+        int(((logits[:, 0] >= edge) != right[:, 0]).sum()) for edge in [-9.0, *logits[:, 0], 9.0]
+    )
+    assert int((shown != right[:, 0]).sum()) == fewest
 
 
 def test_without_unanswerable_questions_nothing_is_withheld() -> None:

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import itertools
+import math
+import random
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from glossrank import Glossary
 from glossrank.errors import InputError, PairsError
 from glossrank.judgments import (
+    JudgedQuestion,
     LabelledPair,
     inspect_pairs,
+    part_of,
     read_pairs,
     read_questions,
     read_text_pairs,
@@ -138,6 +145,44 @@ def test_questions_need_a_text_and_a_file_needs_questions(
         read_questions(write(tmp_path, line, "q.jsonl"), glossary)
     with pytest.raises(InputError, match="at least one question"):
         read_questions(write(tmp_path, "question,relevant\n", "q.csv"), glossary)
+
+
+def numbered(count: int) -> list[JudgedQuestion]:
+    return [JudgedQuestion(str(number), ("goodwill",), False) for number in range(count)]
+
+
+def rows_of(part: list[JudgedQuestion]) -> list[int]:
+    return [int(question.question) for question in part]
+
+
+@given(st.integers(0, 400), st.integers(1, 500))
+def test_a_part_is_an_nth_rounded_up_in_order(count: int, every: int) -> None:
+    questions = numbered(count)
+    part = part_of(questions, every=every)
+    assert len(part) == math.ceil(count / every)
+    rows = rows_of(part)
+    assert all(later > earlier for earlier, later in itertools.pairwise(rows))
+    assert part == [questions[row] for row in rows]
+    # Whatever else draws at random, the part is the same.
+    random.random()
+    assert part_of(numbered(count), every=every) == part
+    assert part_of(questions, every=1) == questions
+
+
+def test_a_part_is_a_fair_sample_where_each_nth_row_is_not() -> None:
+    # Three kinds of questions in turn, as where each term has one of each.
+    for every in (2, 3, 6):
+        rows = rows_of(part_of(numbered(900), every=every))
+        size = 900 // every
+        for kind in range(3):
+            share = sum(row % 3 == kind for row in rows) / size
+            assert share == pytest.approx(1 / 3, abs=3 * math.sqrt(2 / 9 / size))
+        # From the whole file, not from one end of it.
+        for third in range(3):
+            share = sum(row // 300 == third for row in rows) / size
+            assert share == pytest.approx(1 / 3, abs=3 * math.sqrt(2 / 9 / size))
+        steps = {later - earlier for earlier, later in itertools.pairwise(rows)}
+        assert len(steps) > 3
 
 
 def test_messages_stay_short(tmp_path: Path) -> None:

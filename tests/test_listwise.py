@@ -355,6 +355,22 @@ def test_a_teacher_is_followed(small_model: Path, tmp_path: Path) -> None:
     assert sha(tmp_path / "with") != sha(tmp_path / "without")
 
 
+def test_a_teachers_queries_get_slips_too(small_model: Path, tmp_path: Path) -> None:
+    # No question of the data can get one: each has a person's slip already.
+    misspelt = tuple(dataclasses.replace(e, typo=True) for e in DATA.examples)
+    data = dataclasses.replace(DATA, examples=misspelt)
+    teacher = [TeacherGroup("how quick is the flow", ("goods and services", "net equity"), (2, 0))]
+    found = {}
+    for share in (0.0, 1.0):
+        recipe = dataclasses.replace(QUICK, teacher_share=1.0, typo_share=share, case_share=0.0)
+        for groups in ((), teacher):
+            output = tmp_path / f"{share} {len(groups)}"
+            train_listwise(data, base=small_model, output=output, recipe=recipe, teacher=groups)
+            found[share, len(groups)] = sha(output)
+    assert found[0.0, 0] == found[1.0, 0]
+    assert found[0.0, 1] != found[1.0, 1]
+
+
 @pytest.mark.parametrize(
     "change",
     [

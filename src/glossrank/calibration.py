@@ -1,9 +1,10 @@
 """From logits to probabilities, and from probabilities to "none of these".
 
-A model's logit orders documents; it does not say how likely the first one is right.
-``Calibration`` holds a logistic curve that was fitted on held-out questions (Platt 1999) and
-the threshold below which an answer is better withheld. It is saved in the model folder as
-``calibration.json``. The curve rises, so that the order by probability is the order by logit.
+A model's logit orders documents; it does not say how likely each of them is right.
+``Calibration`` holds a logistic curve that was fitted to the answers shown for held-out
+questions (Platt 1999) and the threshold below which a first answer is better withheld. It is
+saved in the model folder as ``calibration.json``. The curve rises, so that the order by
+probability is the order by logit.
 
 Figures take arrays, never models.
 """
@@ -77,20 +78,23 @@ def load_calibration(folder: Path) -> Calibration | None:
 
 
 def fit_calibration(logits: FloatArray, right: BoolArray, *, fitted_on: str) -> Calibration:
-    """Fit the curve to the first answers of held-out questions, and choose the threshold.
+    """Fit the curve to all shown answers of held-out questions, and choose the threshold.
 
-    The threshold is the one with the fewest errors: a right answer withheld and a wrong
-    one shown count alike.
+    Every shown answer has its probability beside it, so the curve is fitted to all of them:
+    one fitted to first answers only promises too much for the others. The threshold concerns
+    first answers only, and is the one with the fewest errors: a right answer withheld and a
+    wrong one shown count alike.
 
     Args:
-        logits: ``[questions]``, the logit of the first answer; questions that nothing
-            answers belong to them.
-        right: ``[questions]``, whether that answer is right.
+        logits: ``[questions, answers]``, best first, at least one answer each; questions
+            that nothing answers belong to them. :func:`glossrank.evaluation.shown_answers`
+            gives both arrays.
+        right: ``[questions, answers]``, whether each answer is right.
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
-        ValueError: all answers are right, or all wrong, or a better logit goes with a worse
-            answer: nothing can be fitted.
+        ValueError: all first answers are right, or all wrong, or a better logit goes with a
+            worse answer: nothing can be fitted.
     """
     try:
         from sklearn.linear_model import LogisticRegression
@@ -98,18 +102,19 @@ def fit_calibration(logits: FloatArray, right: BoolArray, *, fitted_on: str) -> 
         raise MissingExtraError(
             feature="fitting a calibration", extra="train", missing="scikit-learn"
         ) from error
-    if right.all() or not right.any():
+    first = right[:, 0]
+    if first.all() or not first.any():
         raise ValueError("both right and wrong first answers are needed.")
-    curve = LogisticRegression(C=1e6).fit(logits.reshape(-1, 1), right)
+    curve = LogisticRegression(C=1e6).fit(logits.reshape(-1, 1), right.ravel())
     slope, intercept = float(curve.coef_[0, 0]), float(curve.intercept_[0])
     if slope <= 0:
         raise ValueError("a higher logit goes with a worse answer.")
-    probabilities = _sigmoid(slope * logits + intercept)
-    return Calibration(slope, intercept, best_threshold(probabilities, right), fitted_on)
+    probabilities = _sigmoid(slope * logits[:, 0] + intercept)
+    return Calibration(slope, intercept, best_threshold(probabilities, first), fitted_on)
 
 
 def best_threshold(probabilities: FloatArray, right: BoolArray) -> float:
-    """The threshold with the fewest errors; halfway between two answers."""
+    """The threshold with the fewest errors over first answers; halfway between two of them."""
     order = np.argsort(probabilities)
     ranked, good = probabilities[order], right[order]
     # Errors if the first k are withheld: right ones among them, wrong ones among the rest.

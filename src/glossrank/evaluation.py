@@ -281,7 +281,8 @@ def none_figures(
         raise ValueError(f"{len(answerable)} rows, but {len(relevant)} of relevant columns.")
     if not len(answerable) + len(unanswerable):
         raise ValueError("there is no question.")
-    logits, right = _first_answers(answerable, relevant, unanswerable)
+    rows = np.concatenate([answerable, unanswerable]) if len(unanswerable) else answerable
+    logits, right = shown_answers(rows, [*relevant, *[()] * len(unanswerable)])
     first_logits, first_right = logits[:, 0], right[:, 0]
     nothing = np.arange(len(logits)) >= len(answerable)
     ordered = None
@@ -317,6 +318,25 @@ def none_figures(
         calibration_error_shown=expected_calibration_error(probabilities.ravel(), right.ravel()),
         bins=tuple(reliability(first, first_right)),
     )
+
+
+def shown_answers(
+    scores: FloatArray, relevant: Sequence[Sequence[int]]
+) -> tuple[FloatArray, BoolArray]:
+    """Scores of each question's first ten answers, best first, and whether each is right.
+
+    Args:
+        scores: ``[questions, documents]``, higher is better.
+        relevant: the columns that answer each question; none where nothing does.
+
+    Returns:
+        Two arrays ``[questions, min(documents, SHOWN_ANSWERS)]``.
+    """
+    order = (-scores).argsort(axis=1, kind="stable")[:, :SHOWN_ANSWERS]
+    right = np.zeros(scores.shape, dtype=bool)
+    for number, columns in enumerate(relevant):
+        right[number, list(columns)] = True
+    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(right, order, axis=1)
 
 
 def _ir_measures() -> Any:
@@ -365,18 +385,6 @@ def _resampled_means(values: FloatArray, *, seed: int, resamples: int) -> NDArra
             for start in range(0, resamples, at_once)
         ]
     ) / len(values)
-
-
-def _first_answers(
-    answerable: FloatArray, relevant: Sequence[Sequence[int]], unanswerable: FloatArray
-) -> tuple[FloatArray, BoolArray]:
-    """Logits of every question's first answers, best first, and whether each is right."""
-    rows = np.concatenate([answerable, unanswerable]) if len(unanswerable) else answerable
-    order = (-rows).argsort(axis=1, kind="stable")[:, :SHOWN_ANSWERS]
-    right = np.zeros(rows.shape, dtype=bool)
-    for number, columns in enumerate(relevant):
-        right[number, list(columns)] = True
-    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(right, order, axis=1)
 
 
 def _confusable_terms(glossary: Glossary, words: Mapping[str, frozenset[str]]) -> frozenset[str]:

@@ -7,6 +7,7 @@ A pairs file has the model card's columns: ``sentence_0`` (question), ``sentence
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,6 +149,17 @@ def read_questions(
             file=path, expected="at least one question", found="none", fix="Fill the file."
         )
     return questions
+
+
+def part_of(questions: Sequence[JudgedQuestion], *, every: int) -> list[JudgedQuestion]:
+    """One ``every``-th of the questions, rounded up, in their order; always the same ones.
+
+    Drawn at random: files list a term's questions together, and often in one order of kinds,
+    so that each third row may be no fair sample.
+    """
+    size = -(-len(questions) // every)
+    rows = random.Random(0).sample(range(len(questions)), size)
+    return [questions[row] for row in sorted(rows)]
 
 
 def is_questions_file(path: Path) -> bool:

@@ -18,7 +18,12 @@ from rich.markup import escape
 from glossrank.cli.output import JsonOption, new_table, print_json, stderr, stdout, title
 from glossrank.errors import InputError, MissingExtraError, OutputError
 from glossrank.glossary import Glossary
-from glossrank.judgments import JudgedQuestion, read_questions, read_trained_terms
+from glossrank.judgments import (
+    JudgedQuestion,
+    part_of,
+    read_questions,
+    read_trained_terms,
+)
 from glossrank.model_names import packaged_names
 from glossrank.output import cannot_write
 
@@ -66,7 +71,9 @@ NoneOption = Annotated[
 EveryOption = Annotated[
     int,
     typer.Option(
-        "--every", min=1, help="Only every Nth question of each file, for a quicker figure."
+        "--every",
+        min=1,
+        help="Only one Nth of each file's questions, drawn at random but always alike, for a quicker figure.",
     ),
 ]
 PrecisionOption = Annotated[
@@ -173,18 +180,12 @@ def calibrate_command(
     model = _load(path, precision)
     scores = _scores(model, questions, terms, label=folder)
 
-    import numpy as np
-
     from glossrank.calibration import CALIBRATION_FILE, expected_calibration_error, fit_calibration
+    from glossrank.evaluation import shown_answers
 
-    first = scores.argmax(axis=1)
-    logits = scores[np.arange(len(scores)), first]
-    right = np.array(
-        [
-            terms.terms[at].id in question.relevant
-            for at, question in zip(first.tolist(), questions, strict=True)
-        ]
-    )
+    column = {term.id: at for at, term in enumerate(terms.terms)}
+    relevant = [[column[term_id] for term_id in question.relevant] for question in questions]
+    logits, right = shown_answers(scores, relevant)
     nothing = sum(not question.relevant for question in questions)
     fitted_on = (
         f"{len(questions) - nothing} questions that a term answers and {nothing} that nothing "
@@ -196,7 +197,7 @@ def calibrate_command(
         raise InputError(
             file=file,
             expected="questions to which a calibration can be fitted",
-            found=f"{int(right.sum())} of {len(right)} first answers right; {str(error).rstrip('.')}",
+            found=f"{int(right[:, 0].sum())} of {len(right)} first answers right; {str(error).rstrip('.')}",
             fix="Give more held-out questions, and some that nothing answers with --none.",
         ) from error
     _save(calibration, path)
@@ -205,8 +206,11 @@ def calibrate_command(
     table.add_row("slope", f"{calibration.slope:.4f}")
     table.add_row("intercept", f"{calibration.intercept:.4f}")
     table.add_row("threshold", f"{calibration.threshold:.4f}")
-    error_found = expected_calibration_error(calibration.probability(logits), right)
-    table.add_row("calibration error, on these questions", f"{error_found:.4f}")
+    probabilities = calibration.probability(logits)
+    for label, columns in (("shown answers", slice(None)), ("first answers", slice(1))):
+        stated, found = probabilities[:, columns].ravel(), right[:, columns].ravel()
+        error_found = expected_calibration_error(stated, found)
+        table.add_row(f"calibration error of {label}, on these questions", f"{error_found:.4f}")
     title(folder)
     stdout().print(table)
     stdout().print(f"[dim]fitted on {escape(fitted_on)}[/]", highlight=False)
@@ -246,7 +250,7 @@ def _read(
     file: Path, none: Path | None, terms: Glossary, *, limit: int | None, every: int
 ) -> list[JudgedQuestion]:
     """The questions of both files, those that nothing answers among them."""
-    questions = read_questions(file, terms, allow_none=True)[:limit:every]
+    questions = part_of(read_questions(file, terms, allow_none=True)[:limit], every=every)
     if none is None:
         return questions
     nothing = read_questions(none, terms, allow_none=True)
@@ -258,7 +262,7 @@ def _read(
                 found=f"{list(question.relevant)} for {question.question!r}",
                 fix="Move the question to the file of those that a term answers.",
             )
-    return questions + nothing[:limit:every]
+    return questions + part_of(nothing[:limit], every=every)
 
 
 def _load(model: str | Path, precision: PrecisionChoice) -> CrossEncoder | None:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glossrank.cross_encoder import CrossEncoder
-from glossrank.evaluation import PairedDifference, paired_bootstrap, per_question
+from glossrank.evaluation import PairedDifference, paired_bootstrap, per_question, shown_answers
 from glossrank.glossary import FINANCE_TERMS, Glossary
 from glossrank.judgments import read_questions
 from glossrank.training.examples import TrainingSet
@@ -72,8 +72,8 @@ class GuardResult:
             interval over terms; None where there were too few.
         base, trained: mean nDCG@10 over the held-out questions.
         reference: the same difference on the shipped finance questions.
-        first_logits, first_right: of each held-out question with the trained model: the
-            logit of its first answer and whether that answer is right, for calibration.
+        shown_logits, shown_right: ``[held-out questions, answers]``, for calibration: the
+            logits of the trained model's first answers and whether each is right.
         asked, unanswerable: how many different questions these are, and how many of them
             nothing answers.
     """
@@ -87,8 +87,8 @@ class GuardResult:
     new_terms: PairedDifference | None
     new_questions: PairedDifference | None
     reference: PairedDifference
-    first_logits: NDArray[np.float32]
-    first_right: NDArray[np.bool_]
+    shown_logits: NDArray[np.float32]
+    shown_right: NDArray[np.bool_]
     asked: int
     unanswerable: int
 
@@ -182,8 +182,8 @@ def check(
     """
     before = CrossEncoder(base)
     values: dict[tuple[int, bool], list[tuple[float, float]]] = {}
-    logits: list[float] = []
-    rights: list[bool] = []
+    logits: list[NDArray[np.floating]] = []
+    rights: list[NDArray[np.bool_]] = []
     asked: set[int] = set()
     reference: PairedDifference | None = None
     for seed in seeds:
@@ -193,8 +193,8 @@ def check(
         for kind, rows in ((True, fold.new_terms), (False, fold.new_questions)):
             for at in sorted(rng.sample(rows, min(len(rows), MOST_QUESTIONS))):
                 on_question()
-                old, new, first, good = _compare(data, at, before, after, seed=seed)
-                logits.append(first)
+                old, new, shown, good = _compare(data, at, before, after, seed=seed)
+                logits.append(shown)
                 rights.append(good)
                 asked.add(at)
                 if data.examples[at].right:
@@ -215,8 +215,8 @@ def check(
         new_terms=_difference(_by_term(values, terms, (True,))),
         new_questions=_difference(_by_term(values, terms, (False,))),
         reference=reference,
-        first_logits=np.array(logits, dtype=np.float32),
-        first_right=np.array(rights, dtype=bool),
+        shown_logits=np.array(logits, dtype=np.float32),
+        shown_right=np.array(rights, dtype=bool),
         asked=len(asked),
         unanswerable=sum(not data.examples[at].right for at in asked),
     )
@@ -255,8 +255,8 @@ def _difference(grouped: dict[int, list[NDArray[np.float64]]]) -> PairedDifferen
 
 def _compare(
     data: TrainingSet, at: int, before: CrossEncoder, after: CrossEncoder, *, seed: int
-) -> tuple[float, float, float, bool]:
-    """nDCG@10 of both models on one example; the trained one's first logit, and if it is right."""
+) -> tuple[float, float, NDArray[np.floating], NDArray[np.bool_]]:
+    """nDCG@10 of both models on one example; the trained one's shown logits, and which are right."""
     example = data.examples[at]
     rng = random.Random(f"guard {seed} {at}")
     chosen = [*example.right, *example.wrong]
@@ -267,11 +267,11 @@ def _compare(
     right = [place for place, row in enumerate(chosen) if row in example.right]
     pairs = [(example.question, plain_document(data.candidates[row])) for row in chosen]
     old, new = before.logits(pairs), after.logits(pairs)
-    best = int(new.argmax())
+    logits, good = shown_answers(new[np.newaxis], [right])
     if not right:
-        return 0.0, 0.0, float(new[best]), False
+        return 0.0, 0.0, logits[0], good[0]
     measured = per_question(np.stack([old, new]), [right, right])[MEASURE]
-    return float(measured[0]), float(measured[1]), float(new[best]), best in right
+    return float(measured[0]), float(measured[1]), logits[0], good[0]
 
 
 def _reference(before: CrossEncoder, after: CrossEncoder) -> PairedDifference:

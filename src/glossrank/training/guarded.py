@@ -17,7 +17,7 @@ import numpy as np
 
 from glossrank.calibration import Calibration, fit_calibration
 from glossrank.errors import ModelRefusedError, OutputError
-from glossrank.evaluation import PairedDifference
+from glossrank.evaluation import SHOWN_ANSWERS, PairedDifference
 from glossrank.output import cannot_write, refuse_existing
 from glossrank.training.examples import TrainingSet
 from glossrank.training.guard import WORSE, Fold, GuardResult, check
@@ -91,16 +91,17 @@ def calibration_of(result: GuardResult) -> Calibration | None:
     Without a question that nothing answers no threshold can be known: it is 0 then, and
     nothing is ever withheld.
     """
-    right = int(result.first_right.sum())
-    wrong = len(result.first_right) - right
-    if result.asked < FEWEST_FOR_CALIBRATION or min(right, wrong) < FEWEST_OF_EACH:
+    if result.asked < FEWEST_FOR_CALIBRATION:
+        return None
+    right = int(result.shown_right[:, 0].sum())
+    if min(right, len(result.shown_right) - right) < FEWEST_OF_EACH:
         return None
     words = (
-        f"first answers of {result.asked} held-out questions ({result.unanswerable} of them "
+        f"first {SHOWN_ANSWERS} answers of {result.asked} held-out questions ({result.unanswerable} of them "
         f"without an answer), {result.seeds} seeds"
     )
     try:
-        fitted = fit_calibration(result.first_logits, result.first_right, fitted_on=words)
+        fitted = fit_calibration(result.shown_logits, result.shown_right, fitted_on=words)
     except ValueError:
         return None
     return fitted if result.unanswerable else dataclasses.replace(fitted, threshold=0.0)
@@ -145,13 +146,13 @@ def _write_result(work: Path, wanted: dict[str, Any], result: GuardResult) -> No
     plain = {
         field.name: getattr(result, field.name)
         for field in dataclasses.fields(result)
-        if field.name not in (*_DIFFERENCES, "first_logits", "first_right")
+        if field.name not in (*_DIFFERENCES, "shown_logits", "shown_right")
     }
     for name in _DIFFERENCES:
         part = getattr(result, name)
         plain[name] = None if part is None else dataclasses.asdict(part)
-    plain["first_logits"] = result.first_logits.tolist()
-    plain["first_right"] = result.first_right.tolist()
+    plain["shown_logits"] = result.shown_logits.tolist()
+    plain["shown_right"] = result.shown_right.tolist()
     partial = work / f"{_RESULT_FILE}.partial"
     partial.write_text(json.dumps({"run": wanted, "result": plain}), encoding="utf-8")
     partial.replace(work / _RESULT_FILE)
@@ -174,8 +175,8 @@ def _read_result(work: Path, wanted: dict[str, Any]) -> GuardResult | None:
         plain = dict(content["result"])
         for name in _DIFFERENCES:
             plain[name] = None if plain[name] is None else PairedDifference(**plain[name])
-        plain["first_logits"] = np.array(plain["first_logits"], dtype=np.float32)
-        plain["first_right"] = np.array(plain["first_right"], dtype=bool)
+        plain["shown_logits"] = np.array(plain["shown_logits"], dtype=np.float32)
+        plain["shown_right"] = np.array(plain["shown_right"], dtype=bool)
         return GuardResult(**plain)
     except (KeyError, TypeError, ValueError):
         # Written by another version: to be found anew.

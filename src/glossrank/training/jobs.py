@@ -187,7 +187,7 @@ def listwise_job(
     recipe = ListwiseRecipe().with_settings(settings)
     groups: list[TeacherGroup] = [] if teacher is None else read_teacher_groups(teacher)
     if is_questions_file(file):
-        questions = read_questions(file, _united(glossaries), allow_none=True)
+        questions = read_questions(file, united(glossaries), allow_none=True)
         data = from_questions(questions, glossaries)
     else:
         data = from_pairs(read_pairs(file))
@@ -257,7 +257,7 @@ def _calibrate(folder: Path, guard: GuardResult | None) -> None:
         calibration.save(folder)
 
 
-def _united(glossaries: Sequence[Glossary]) -> Glossary:
+def united(glossaries: Sequence[Glossary]) -> Glossary:
     """All terms by id, for checking the ids of questions."""
     terms = {term.id: term for glossary in glossaries for term in glossary.terms}
     return Glossary(name=", ".join(g.name for g in glossaries), terms=tuple(terms.values()))

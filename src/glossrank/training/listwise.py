@@ -297,8 +297,11 @@ def _loss(
         rights.append(len(example.right))
     with_teacher = bool(teacher) and rng.random() < recipe.teacher_share
     groups = rng.sample(teacher, min(len(teacher), recipe.teacher_groups)) if with_teacher else []
-    pairs += [(group.query, document) for group in groups for document in group.documents]
-    sizes += [len(group.documents) for group in groups]
+    for group in groups:
+        # The teacher read the query as it was; its logits hold for the misspelt one too.
+        query = _augmented(Example(group.query, ()), recipe, rng)
+        pairs += [(query, document) for document in group.documents]
+        sizes.append(len(group.documents))
     parts = torch.split(student.logits(pairs), sizes)
     listwise, labels = [], []
     for logits, right in zip(parts, rights, strict=False):
@@ -317,7 +320,7 @@ def _loss(
         divergences = [
             functional.kl_div(
                 logits.log_softmax(0),
-                torch.tensor(group.scores).log_softmax(0),
+                torch.tensor(group.scores, dtype=torch.float32).log_softmax(0),
                 log_target=True,
                 reduction="sum",
             )
