@@ -38,18 +38,32 @@ train: $(VENV)/ready-dev
 	$(BIN)/glossrank train src/glossrank/data/finance-terms/train.csv --output build/card \
 		--test src/glossrank/data/finance-terms/test.jsonl
 
-# A model of the large data set, from the base and teacher-scored groups of general text
-# (docs/training.md says how to make these).
+# The model of the large data set (docs/training.md): two runs of the 12-layer teacher, their mean,
+# its logits for candidates of the training questions, and a six-layer student of those.
+TRAIN := $(BIN)/glossrank train --recipe finance-terms --guard-seeds 0 --set epochs=1
+MAIN := $(foreach w,$(WORDINGS),--glossary $(LARGE)/$(w).csv)
+AUXILIARY := $(foreach w,auxiliary-long auxiliary-short,--glossary $(LARGE)/$(w).csv)
+SHIPPED := --glossary src/glossrank/data/finance-terms/glossary.csv
+
 model: $(VENV)/ready-dev
-	$(BIN)/glossrank train $(LARGE)/train.jsonl --recipe finance-terms --guard-seeds 0 \
-		$(foreach w,$(WORDINGS) auxiliary-long auxiliary-short,--glossary $(LARGE)/$(w).csv) \
-		--teacher build/teacher-groups.jsonl --output build/run-a
 	grep -v '"source": "auxiliary"' $(LARGE)/train.jsonl > build/train-main.jsonl
-	$(BIN)/glossrank train build/train-main.jsonl --recipe finance-terms --guard-seeds 0 \
-		$(foreach w,$(WORDINGS),--glossary $(LARGE)/$(w).csv) \
-		--set epochs=1 --set seed=7 --set learning_rate=1e-4 \
-		--teacher build/teacher-groups.jsonl --output build/run-b
-	$(BIN)/python scripts/average_models.py build/run-a build/run-b --output build/finance-terms
+	$(TRAIN) build/train-main.jsonl $(MAIN) --base build/teacher --output build/twelve-a \
+		--set learning_rate=8e-5 --set seed=11
+	$(TRAIN) $(LARGE)/train.jsonl $(MAIN) $(AUXILIARY) --base build/teacher --output build/twelve-b \
+		--set learning_rate=8e-5 --set seed=12 --set typo_share=0.5
+	$(BIN)/python scripts/average_models.py build/twelve-a build/twelve-b --output build/twelve
+	$(BIN)/python scripts/question_groups.py $(LARGE)/train.jsonl build/question-groups.jsonl \
+		$(MAIN) $(AUXILIARY) $(SHIPPED)
+	head -n 8000 build/question-groups.jsonl > build/question-groups-8000.jsonl
+	$(BIN)/python scripts/score_groups.py build/twelve build/question-groups-8000.jsonl \
+		build/scored-questions.jsonl --precision bf16
+	tail -n 1400 build/teacher-groups.jsonl | cat build/scored-questions.jsonl - > build/both-groups.jsonl
+	$(TRAIN) build/train-main.jsonl $(MAIN) --teacher build/teacher-groups.jsonl \
+		--output build/six-before --set learning_rate=1e-4 --set seed=7
+	$(TRAIN) build/train-main.jsonl $(MAIN) $(SHIPPED) --teacher build/both-groups.jsonl \
+		--base build/six-before --output build/finance-terms --set learning_rate=1e-4 \
+		--set seed=21 --set typo_share=0.5 --set questions_per_step=8 --set negatives=3 \
+		--set teacher_share=1 --set teacher_groups=8 --set teacher_weight=1
 	$(BIN)/glossrank calibrate build/finance-terms $(LARGE)/dev.jsonl --every 3 \
 		--glossary $(LARGE)/glossary.csv --none $(LARGE)/unanswerable-dev.jsonl --precision bf16
 
