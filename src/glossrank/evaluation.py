@@ -233,7 +233,7 @@ def slices(
     Raises:
         ValueError: a question has no relevant term.
     """
-    words = {term.id: _content_stems(term.term) for term in glossary.terms}
+    words = {term.id: content_stems(term.term) for term in glossary.terms}
     confusable = _confusable_terms(glossary, words)
     typo, shared, similar, seen, long = (np.zeros(len(questions), dtype=bool) for _ in range(5))
     for number, question in enumerate(questions):
@@ -241,7 +241,7 @@ def slices(
             raise ValueError(f"question {number} has no relevant term.")
         names = frozenset().union(*(words[term_id] for term_id in question.relevant))
         typo[number] = question.typo
-        shared[number] = bool(_content_stems(question.question) & names)
+        shared[number] = bool(content_stems(question.question) & names)
         similar[number] = not confusable.isdisjoint(question.relevant)
         seen[number] = any(term_id in (trained_terms or ()) for term_id in question.relevant)
         long[number] = len(question.question) > LONG_QUESTION
@@ -400,7 +400,7 @@ def _confusable_terms(glossary: Glossary, words: Mapping[str, frozenset[str]]) -
     return frozenset(found)
 
 
-def _content_stems(text: str) -> frozenset[str]:
+def content_stems(text: str) -> frozenset[str]:
     bare = re.sub(r"['\N{RIGHT SINGLE QUOTATION MARK}]", "", text.lower())
     found: Iterable[str] = re.findall(r"[^\W_]+", bare)
     stop = _STOP_WORDS.split()
