@@ -33,17 +33,21 @@ lint: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The shipped model: the model card's recipe on its 563 pairs.
+# The model card's recipe on its 563 pairs.
 train: $(VENV)/ready-dev
 	$(BIN)/glossrank train src/glossrank/data/finance-terms/train.csv --output build/card \
 		--test src/glossrank/data/finance-terms/test.jsonl
 
-# The model of the large data set (docs/training.md): two runs of the 12-layer teacher, their mean,
-# its logits for candidates of the training questions, and a six-layer student of those.
+# The shipped model (docs/training.md): three runs of the 12-layer teacher, their mean, its logits
+# for candidates of the training questions and of questions that name a topic, and a six-layer
+# student of those in four stages, after a start without a teacher of questions.
 TRAIN := $(BIN)/glossrank train --recipe finance-terms --guard-seeds 0 --set epochs=1
 MAIN := $(foreach w,$(WORDINGS),--glossary $(LARGE)/$(w).csv)
 AUXILIARY := $(foreach w,auxiliary-long auxiliary-short,--glossary $(LARGE)/$(w).csv)
 SHIPPED := --glossary src/glossrank/data/finance-terms/glossary.csv
+ALL := $(MAIN) $(SHIPPED) $(AUXILIARY)
+SCORE := $(BIN)/python scripts/score_groups.py build/twelve
+STUDENT := --set typo_share=0.5 --set teacher_share=1 --set teacher_weight=1
 
 model: $(VENV)/ready-dev
 	grep -v '"source": "auxiliary"' $(LARGE)/train.jsonl > build/train-main.jsonl
@@ -51,20 +55,41 @@ model: $(VENV)/ready-dev
 		--set learning_rate=8e-5 --set seed=11
 	$(TRAIN) $(LARGE)/train.jsonl $(MAIN) $(AUXILIARY) --base build/teacher --output build/twelve-b \
 		--set learning_rate=8e-5 --set seed=12 --set typo_share=0.5
-	$(BIN)/python scripts/average_models.py build/twelve-a build/twelve-b --output build/twelve
-	$(BIN)/python scripts/question_groups.py $(LARGE)/train.jsonl build/question-groups.jsonl \
-		$(MAIN) $(AUXILIARY) $(SHIPPED)
-	head -n 8000 build/question-groups.jsonl > build/question-groups-8000.jsonl
-	$(BIN)/python scripts/score_groups.py build/twelve build/question-groups-8000.jsonl \
-		build/scored-questions.jsonl --precision bf16
-	tail -n 1400 build/teacher-groups.jsonl | cat build/scored-questions.jsonl - > build/both-groups.jsonl
+	$(TRAIN) $(LARGE)/train.jsonl $(ALL) --base build/teacher --output build/twelve-c \
+		--set learning_rate=8e-5 --set seed=13 --set typo_share=0.5
+	$(BIN)/python scripts/average_models.py build/twelve-a build/twelve-b build/twelve-c \
+		--output build/twelve
+	$(BIN)/python scripts/question_groups.py $(LARGE)/train.jsonl build/question-groups.jsonl $(ALL)
+	$(BIN)/python scripts/topic_groups.py $(LARGE)/topics.jsonl build/topic-groups.jsonl $(ALL)
+	$(BIN)/python scripts/topic_groups.py $(LARGE)/train.jsonl build/naming-groups.jsonl $(ALL)
+	for part in question topic naming; do \
+		$(SCORE) build/$$part-groups.jsonl build/scored-$$part.jsonl --precision bf16 || exit 1; done
+	$(BIN)/python scripts/add_shared_words.py $(LARGE)/train.jsonl build/scored-question.jsonl \
+		build/with-words.jsonl $(ALL)
+	$(BIN)/python scripts/add_topic_bonus.py build/scored-topic.jsonl build/with-topic.jsonl \
+		--bonus 3 --times 6
+	$(BIN)/python scripts/add_topic_bonus.py build/scored-naming.jsonl build/with-naming.jsonl --bonus 1
+	tail -n 1400 build/teacher-groups.jsonl > build/general-groups.jsonl
+	cat build/with-words.jsonl build/general-groups.jsonl > build/groups-one.jsonl
+	cat build/with-naming.jsonl build/with-topic.jsonl build/groups-one.jsonl > build/groups-two.jsonl
 	$(TRAIN) build/train-main.jsonl $(MAIN) --teacher build/teacher-groups.jsonl \
-		--output build/six-before --set learning_rate=1e-4 --set seed=7
-	$(TRAIN) build/train-main.jsonl $(MAIN) $(SHIPPED) --teacher build/both-groups.jsonl \
-		--base build/six-before --output build/finance-terms --set learning_rate=1e-4 \
-		--set seed=21 --set typo_share=0.5 --set questions_per_step=8 --set negatives=3 \
-		--set teacher_share=1 --set teacher_groups=8 --set teacher_weight=1
-	$(BIN)/glossrank calibrate build/finance-terms $(LARGE)/dev.jsonl --every 3 \
+		--output build/six-start --set learning_rate=1e-4 --set seed=7
+	$(TRAIN) build/train-main.jsonl $(MAIN) $(SHIPPED) --teacher build/groups-one.jsonl \
+		--base build/six-start --output build/six-one $(STUDENT) --set learning_rate=1e-4 --set seed=21 \
+		--set questions_per_step=8 --set negatives=3 --set teacher_groups=8
+	$(TRAIN) $(LARGE)/train.jsonl $(ALL) --teacher build/groups-one.jsonl \
+		--base build/six-one --output build/six-two $(STUDENT) --set learning_rate=1e-4 --set seed=31 \
+		--set questions_per_step=8 --set negatives=2 --set teacher_groups=10
+	$(TRAIN) $(LARGE)/train.jsonl $(ALL) --teacher build/groups-two.jsonl \
+		--base build/six-two --output build/six-three $(STUDENT) --set learning_rate=1e-4 --set seed=41 \
+		--set questions_per_step=12 --set negatives=1 --set teacher_groups=10
+	$(BIN)/python scripts/average_models.py build/six-two build/six-three --output build/six-mean
+	$(BIN)/python scripts/draw_lines.py $(LARGE)/train.jsonl build/train-part.jsonl --count 3360 --seed 9
+	$(TRAIN) build/train-part.jsonl $(ALL) --teacher build/groups-two.jsonl \
+		--base build/six-mean --output build/finance-terms $(STUDENT) --set learning_rate=5e-5 \
+		--set seed=51 --set questions_per_step=12 --set negatives=2 --set teacher_groups=10 \
+		--set averaged_share=0.4
+	$(BIN)/glossrank calibrate build/finance-terms $(LARGE)/dev.jsonl --every 2 \
 		--glossary $(LARGE)/glossary.csv --none $(LARGE)/unanswerable-dev.jsonl --precision bf16
 
 # What the large data set promises, measured.

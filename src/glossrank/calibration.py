@@ -2,7 +2,7 @@
 
 A model's logit orders documents; it does not say how likely each of them is right.
 ``Calibration`` holds a logistic curve that was fitted to the answers shown for held-out
-questions (Platt 1999) and the threshold below which a first answer is better withheld. It is
+questions (Platt 1999) and the threshold of the first answer below which nothing seems to fit. It is
 saved in the model folder as ``calibration.json``. The curve rises, so that the order by
 probability is the order by logit.
 
@@ -81,9 +81,9 @@ def fit_calibration(logits: FloatArray, right: BoolArray, *, fitted_on: str) -> 
     """Fit the curve to all shown answers of held-out questions, and choose the threshold.
 
     Every shown answer has its probability beside it, so the curve is fitted to all of them:
-    one fitted to first answers only promises too much for the others. The threshold concerns
-    first answers only, and is the one with the fewest errors: a right answer withheld and a
-    wrong one shown count alike.
+    one fitted to first answers only promises too much for the others. The threshold is the
+    one with the fewest errors in saying "none of these": to say so though one of the shown
+    answers is right, and not to say so though none is, count alike.
 
     Args:
         logits: ``[questions, answers]``, best first, at least one answer each; questions
@@ -110,14 +110,21 @@ def fit_calibration(logits: FloatArray, right: BoolArray, *, fitted_on: str) -> 
     if slope <= 0:
         raise ValueError("a higher logit goes with a worse answer.")
     probabilities = _sigmoid(slope * logits[:, 0] + intercept)
-    return Calibration(slope, intercept, best_threshold(probabilities, first), fitted_on)
+    return Calibration(
+        slope, intercept, best_threshold(probabilities, right.any(axis=1)), fitted_on
+    )
 
 
-def best_threshold(probabilities: FloatArray, right: BoolArray) -> float:
-    """The threshold with the fewest errors over first answers; halfway between two of them."""
+def best_threshold(probabilities: FloatArray, answered: BoolArray) -> float:
+    """The threshold of first answers with the fewest errors; halfway between two of them.
+
+    Args:
+        probabilities: ``[questions]``, of first answers.
+        answered: ``[questions]``, whether any shown answer is right.
+    """
     order = np.argsort(probabilities)
-    ranked, good = probabilities[order], right[order]
-    # Errors if the first k are withheld: right ones among them, wrong ones among the rest.
+    ranked, good = probabilities[order], answered[order]
+    # Errors if the first k are withheld: answered ones among them, others among the rest.
     errors = np.concatenate([[0], np.cumsum(good)]) + np.concatenate(
         [np.cumsum(~good[::-1])[::-1], [0]]
     )
