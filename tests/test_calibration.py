@@ -199,8 +199,9 @@ def test_the_threshold_tells_questions_with_an_answer_from_others() -> None:
         return float(values[np.argmin(wrong)])
 
     # A right answer in the second place is an answer too.
-    assert best(right.any(axis=1)) < best(right[:, 0])
-    assert lowest_shown(fitted) == best(right.any(axis=1))
+    answered = np.asarray(right.any(axis=1), dtype=np.bool_)
+    assert best(answered) < best(right[:, 0])
+    assert lowest_shown(fitted) == best(answered)
     first = right.copy()
     first[:, 1:] = False
     assert lowest_shown(fit_calibration(logits, first, fitted_on="")) == best(right[:, 0])

@@ -110,9 +110,8 @@ def fit_calibration(logits: FloatArray, right: BoolArray, *, fitted_on: str) -> 
     if slope <= 0:
         raise ValueError("a higher logit goes with a worse answer.")
     probabilities = _sigmoid(slope * logits[:, 0] + intercept)
-    return Calibration(
-        slope, intercept, best_threshold(probabilities, right.any(axis=1)), fitted_on
-    )
+    answered = np.asarray(right.any(axis=1), dtype=np.bool_)
+    return Calibration(slope, intercept, best_threshold(probabilities, answered), fitted_on)
 
 
 def best_threshold(probabilities: FloatArray, answered: BoolArray) -> float:
