@@ -31,10 +31,14 @@ from glossrank.tables import Row, cell_text, read_rows
 
 FOLDER = Path(__file__).parent.parent / "datasets/finance-terms-large"
 WORDINGS = ("standard", "textbook", "short")
-AUXILIARY = ("auxiliary-long.csv", "auxiliary-short.csv")
+# The two wordings of auxiliary terms, each in two files: the second ones were written later.
+AUXILIARY = {
+    "auxiliary, long": ("auxiliary-long.csv", "auxiliary-2-long.csv"),
+    "auxiliary, short": ("auxiliary-short.csv", "auxiliary-2-short.csv"),
+}
 # Files of each split. A question that nothing answers belongs to a split as well.
 SPLITS = {
-    "train": ("train.jsonl",),
+    "train": ("train.jsonl", "train-2.jsonl"),
     "dev": ("dev.jsonl", "unanswerable-dev.jsonl"),
     "test": ("test.jsonl", "unanswerable-test.jsonl"),
 }
@@ -153,7 +157,10 @@ def load(folder: Path) -> DataSet:
     return DataSet(
         glossary=Glossary.load(folder / "glossary.csv"),
         wordings={w: Glossary.load(folder / f"glossary-{w}.csv") for w in WORDINGS},
-        auxiliary={name: Glossary.load(folder / name) for name in AUXILIARY},
+        auxiliary={
+            name: Glossary(name, tuple(t for f in files for t in Glossary.load(folder / f).terms))
+            for name, files in AUXILIARY.items()
+        },
         questions={
             split: [q for name in names for q in _questions(folder / name)]
             for split, names in SPLITS.items()
@@ -314,9 +321,9 @@ def definitions(data: DataSet) -> list[Check]:
     long, short = (
         {t.id: (t.term, plain(t.definition)) for t in g.terms} for g in data.auxiliary.values()
     )
-    halves = [f"{i}: not in both auxiliary files" for i in sorted(long.keys() ^ short.keys())]
+    halves = [f"{i}: not in both auxiliary wordings" for i in sorted(long.keys() ^ short.keys())]
     halves += [
-        f"{i}: another name, or the same definition, in the two auxiliary files"
+        f"{i}: another name, or the same definition, in the two auxiliary wordings"
         for i in long.keys() & short.keys()
         if long[i][0] != short[i][0] or long[i][1] == short[i][1]
     ]

@@ -21,7 +21,7 @@ from glossrank.errors import (
     TrainingInterruptedError,
 )
 from glossrank.training.examples import Candidate, Example, TeacherGroup, TrainingSet
-from glossrank.training.listwise import steps_of
+from glossrank.training.listwise import groups_of_step, steps_of
 from glossrank.training.listwise_card import listwise_card
 from glossrank.training.listwise_run import ListwiseRun, train_listwise
 from glossrank.training.mining import plain_document
@@ -353,6 +353,17 @@ def test_a_teacher_is_followed(small_model: Path, tmp_path: Path) -> None:
     assert (after[0] - after[1]) * (scores[0] - scores[1]) > 0
     train_listwise(DATA, base=small_model, output=tmp_path / "without", recipe=recipe)
     assert sha(tmp_path / "with") != sha(tmp_path / "without")
+
+
+def test_teacher_groups_come_pass_after_pass() -> None:
+    teacher = [TeacherGroup(str(n), ("a", "b"), (0.0, 1.0)) for n in range(10)]
+    recipe = dataclasses.replace(QUICK, teacher_groups=4)
+    seen = [g.query for step in range(10) for g in groups_of_step(teacher, step, recipe)]
+    passes = [seen[at : at + 10] for at in range(0, 40, 10)]
+    assert all(sorted(part, key=int) == [g.query for g in teacher] for part in passes)
+    assert len({tuple(part) for part in passes}) == 4
+    other = dataclasses.replace(recipe, seed=recipe.seed + 1)
+    assert groups_of_step(teacher, 0, other) != groups_of_step(teacher, 0, recipe)
 
 
 def test_a_teachers_queries_get_slips_too(small_model: Path, tmp_path: Path) -> None:

@@ -296,7 +296,7 @@ def _loss(
         sizes.append(len(rows))
         rights.append(len(example.right))
     with_teacher = bool(teacher) and rng.random() < recipe.teacher_share
-    groups = rng.sample(teacher, min(len(teacher), recipe.teacher_groups)) if with_teacher else []
+    groups = groups_of_step(teacher, step, recipe) if with_teacher else []
     for group in groups:
         # The teacher read the query as it was; its logits hold for the misspelt one too.
         query = _augmented(Example(group.query, ()), recipe, rng)
@@ -328,6 +328,22 @@ def _loss(
         ]
         loss = loss + recipe.teacher_weight * torch.stack(divergences).mean()
     return loss
+
+
+def groups_of_step(
+    teacher: Sequence[TeacherGroup], step: int, recipe: ListwiseRecipe
+) -> list[TeacherGroup]:
+    """The teacher groups of a step: pass after pass over all of them, each shuffled anew."""
+    count = min(len(teacher), recipe.teacher_groups)
+    orders: dict[int, list[int]] = {}
+    chosen = []
+    for at in range(step * count, (step + 1) * count):
+        number, place = divmod(at, len(teacher))
+        if number not in orders:
+            orders[number] = list(range(len(teacher)))
+            random.Random(f"{recipe.seed} teacher pass {number}").shuffle(orders[number])
+        chosen.append(teacher[orders[number][place]])
+    return chosen
 
 
 def _augmented(example: Example, recipe: ListwiseRecipe, rng: random.Random) -> str:
