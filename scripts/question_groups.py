@@ -3,8 +3,8 @@
     python scripts/question_groups.py QUESTIONS build/question-groups.jsonl --glossary FILE ...
     python scripts/score_groups.py build/teacher-terms build/question-groups.jsonl build/scored-questions.jsonl
 
-Each group is a question, its right answers, and wrong ones from the listwise recipe's own
-shortlist, every candidate in one of its wordings. A student that learns a teacher's logits for
+Each group is a question, its right answers (the first ``right`` documents), and wrong ones from
+the listwise recipe's own shortlist, every candidate in one of its wordings. A student that learns a teacher's logits for
 them learns how wrong each wrong answer is, which a label does not say (Hinton et al. 2015).
 Terms whose column ``split`` says dev or test come into no group.
 
@@ -20,6 +20,7 @@ import argparse
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,9 +62,10 @@ def main() -> None:
                 drawn = rng.sample(near, min(options.near, len(near)))
                 wrong = list(dict.fromkeys([*drawn, *wrong]))[: options.wrong]
             documents = [data.candidates[row].document(rng) for row in (*example.right, *wrong)]
-            group = {"source": "terms", "query": example.question, "documents": documents}
+            right = len(example.right)
+            group: dict[str, Any] = {"source": "terms", "query": example.question}
+            group |= {"documents": documents, "right": right}
             if options.label_score is not None:
-                right = len(example.right)
                 group["scores"] = [options.label_score] * right + [0.0] * len(wrong)
             out.write(json.dumps(group, ensure_ascii=False) + "\n")
     print(f"{len(order)} groups")

@@ -60,3 +60,44 @@ def test_groups_of_the_large_data_set(tmp_path: Path) -> None:
     rows_scored = [{**g, "scores": [0.5] * len(g["documents"])} for g in groups]  # type: ignore[arg-type]
     scored.write_text("\n".join(map(json.dumps, rows_scored)), encoding="utf-8")
     assert len(read_teacher_groups(scored)) == QUESTIONS
+
+
+def test_near_wrong_answers_are_a_bi_encoders_and_labels_can_score(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    definitions = {
+        "tax": "tax owed", "lease": "lease cost", "cash": "cash flow", "debt": "net debt",
+        "equity": "equity ratio", "asset": "gross asset", "profit": "net profit", "goods": "goods",
+    }  # fmt: skip
+    glossary, questions = tmp_path / "glossary.csv", tmp_path / "questions.jsonl"
+    rows = [f"{name},{name},{text}" for name, text in definitions.items()]
+    glossary.write_text("\n".join(["id,term,definition", *rows]), encoding="utf-8")
+    asked = [
+        {"question": "what is our tax?", "relevant": ["tax", "lease"]},
+        {"question": "are customers goods?", "relevant": []},
+    ]
+    questions.write_text("\n".join(map(json.dumps, asked)), encoding="utf-8")
+
+    def build(*options: str) -> dict[str, dict[str, object]]:
+        output = tmp_path / "out.jsonl"
+        command = [sys.executable, str(ROOT / "scripts" / "question_groups.py"), str(questions)]
+        command += [str(output), "--glossary", str(glossary), "--wrong", "4", *options]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        lines = output.read_text(encoding="utf-8").splitlines()
+        return {row["query"]: row for row in map(json.loads, lines)}
+
+    near = ("--bi-encoder", str(tiny_model), "--near", "3", "--label-score", "4")
+    groups = build(*near)
+    assert build(*near) == groups
+    assert build(*near, "--seed", "7") != groups
+    tax, none = (groups[row["question"]] for row in asked)  # type: ignore[index]
+    assert tax["right"] == 2
+    assert tax["scores"] == [4.0, 4.0, 0.0, 0.0, 0.0, 0.0]
+    assert none["scores"] == [0.0] * 4
+    for group in (tax, none):
+        documents = list(map(str, group["documents"]))  # type: ignore[call-overload]
+        assert len(set(documents)) == len(documents)
+    wrong = " ".join(map(str, tax["documents"][2:]))  # type: ignore[index]
+    assert "tax owed" not in wrong and "lease cost" not in wrong
+    assert "scores" not in build()[str(asked[0]["question"])]
