@@ -201,9 +201,9 @@ def test_unanswerable_questions_stay_in_every_denominator(
 ) -> None:
     curve = Calibration(slope=1, intercept=0, threshold=0.5, fitted_on="nothing")
     # Shown are six of all thirteen.
-    everything = np.concatenate([data.logits, data.none_logits])
-    middle = float(np.sort(everything)[6:8].mean())
-    threshold = float(curve.probability(np.array([middle]))[0])
+    everything, right = data.everything
+    signal = curve.answered(everything)
+    threshold = float(np.sort(signal)[6:8].mean())
     replace(curve, threshold=threshold).save(own_model)
     if together:
         both = tmp_path / "both.jsonl"
@@ -216,18 +216,17 @@ def test_unanswerable_questions_stay_in_every_denominator(
     # The ranking is measured over those that can be ranked.
     assert found["measures"]["P@1"]["mean"] == pytest.approx(0.6)
     none = found["none"]
-    shown, none_shown = data.logits >= middle, data.none_logits >= middle
+    shown, none_shown = np.split(signal >= threshold, [10])
     rightly = int((shown & data.right).sum()) + int((~none_shown).sum())
     # Withholding and showing both happen, or this would show nothing.
     assert 0 < shown.sum() < 10
     assert none["right_overall"] == pytest.approx(rightly / 13)
     assert none["false_answer_rate"] == pytest.approx(none_shown.mean())
     assert none["wrongly_withheld_rate"] == pytest.approx((data.right & ~shown).sum() / 10)
-    above = (data.logits[:, None] > data.none_logits[None, :]).mean()
+    above = (signal[:10, None] > signal[None, 10:]).mean()
     assert none["auroc"] == pytest.approx(above)
     assert sum(b["count"] for b in none["bins"]) == 13
-    right = np.concatenate([data.right, np.zeros(3, dtype=bool)])
-    expected = expected_calibration_error(curve.probability(everything), right)
+    expected = expected_calibration_error(curve.probability(everything)[:, 0], right[:, 0])
     assert none["calibration_error"] == pytest.approx(expected, abs=1e-6)
 
 

@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glossrank import Glossary, Term
-from glossrank.calibration import Calibration
+from glossrank.calibration import SHOWN_ANSWERS, Calibration
 from glossrank.evaluation import (
     LONG_QUESTION,
     MEASURES,
     QUESTION_MEASURES,
-    SHOWN_ANSWERS,
     bootstrap_interval,
     none_figures,
     paired_bootstrap,
@@ -234,36 +233,48 @@ def test_words_that_only_ask_are_not_shared() -> None:
     assert found["no shared word"].tolist() == [True, False]
 
 
-# Probability = sigmoid(logit); shown from 0.5, a logit of 0.
+# Odds against none of these are exp(logit); answers are shown from even odds of them all.
 PLAIN = Calibration(slope=1, intercept=0, threshold=0.5, fitted_on="nothing")
+# The logit of a document that nobody would take for an answer.
+NEVER = -60.0
 
 
 def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
 
 
+def share(logit: float, *others: float) -> float:
+    """Probability of a document beside others and none of these, by ``PLAIN``."""
+    return math.exp(logit) / (1 + math.exp(logit) + sum(map(math.exp, others)))
+
+
 def test_none_figures_of_a_worked_example() -> None:
     answerable = np.array(
         [
-            [2.0, 1.0, -3.0],  # right, shown
-            [-1.0, -2.0, -3.0],  # right, withheld
-            [1.0, 3.0, -3.0],  # wrong, shown
-            [-2.0, -1.0, -3.0],  # wrong, withheld: still not the right answer
+            [2.0, NEVER, NEVER],  # right, shown
+            [-1.0, NEVER, NEVER],  # right, withheld
+            [1.0, 3.0, NEVER],  # wrong, shown
+            [-0.9, -0.6, NEVER],  # wrong, withheld: still not the right answer
         ]
     )
-    unanswerable = np.array([[-3.0, -0.5, -4.0], [0.0, -5.0, -4.0]])  # withheld; shown
+    unanswerable = np.array([[NEVER, -0.5, NEVER], [0.0, NEVER, NEVER]])  # withheld; shown
     found = none_figures(answerable, [[0]] * 4, unanswerable, calibration=PLAIN)
     assert (found.answerable, found.unanswerable, found.threshold) == (4, 2, 0.5)
-    # 2 and 3 are above both; -1 and -1 above neither.
-    assert found.auroc == pytest.approx(4 / 8)
+    # The first and third are above both. The fourth, too low by its first answer, is above the
+    # lower one: two answers together make it likelier that there is one.
+    assert found.auroc == pytest.approx(5 / 8)
+    bare = none_figures(answerable, [[0]] * 4, unanswerable, calibration=None)
+    assert bare.auroc == pytest.approx(4 / 8)
     assert found.false_answer_rate == pytest.approx(1 / 2)
     assert found.wrongly_withheld_rate == pytest.approx(1 / 4)
     assert found.right_overall == pytest.approx(2 / 6)
-    first = [(2, 1), (-1, 1), (3, 0), (-1, 0), (-0.5, 0), (0, 0)]
-    # In bins of a tenth: -1 twice at 0.27, -0.5 at 0.38, 0 at 0.5, 2 at 0.88, 3 at 0.95.
+    # In bins of a tenth: two at 0.84 to 0.88, two at 0.27 to 0.28, one at 0.38 and one at 0.5.
     expected = (
-        2 * abs(sigmoid(-1) - 0.5) + sigmoid(-0.5) + sigmoid(0) + abs(sigmoid(2) - 1) + sigmoid(3)
-    ) / len(first)
+        abs(sigmoid(2) + share(3, 1) - 1)
+        + abs(sigmoid(-1) + share(-0.6, -0.9) - 1)
+        + sigmoid(-0.5)
+        + sigmoid(0)
+    ) / 6
     assert found.calibration_error == pytest.approx(expected)
     assert sum(count for _, _, count in found.bins) == 6
     assert found.calibration_error_shown is not None
@@ -271,29 +282,26 @@ def test_none_figures_of_a_worked_example() -> None:
 
 
 def test_unanswerable_questions_stay_in_every_denominator() -> None:
-    answerable = np.array([[5.0, -5.0]])
+    answerable = np.array([[5.0, NEVER]])
     few, many = (
-        none_figures(answerable, [[0]], np.full((count, 2), 5.0), calibration=PLAIN)
+        none_figures(answerable, [[0]], np.tile([5.0, NEVER], (count, 1)), calibration=PLAIN)
         for count in (1, 9)
     )
     assert few.right_overall == pytest.approx(1 / 2)
     assert many.right_overall == pytest.approx(1 / 10)
     assert few.calibration_error == pytest.approx(sigmoid(5) - 1 / 2)
     assert many.calibration_error == pytest.approx(sigmoid(5) - 1 / 10)
-    # Both columns of every question: one right at 1, one wrong at 0 and eighteen wrong at 1.
-    assert many.calibration_error_shown == pytest.approx(
-        (19 * (sigmoid(5) - 1 / 19) + 1 * sigmoid(-5)) / 20
-    )
+    # Both columns of every question: one right and nine wrong at 0.99, ten wrong at 0.
+    assert many.calibration_error_shown == pytest.approx(10 * (sigmoid(5) - 1 / 10) / 20)
     silent = none_figures(answerable, [[0]], np.full((9, 2), -5.0), calibration=PLAIN)
     assert silent.right_overall == 1
     assert silent.false_answer_rate == 0
 
 
 def test_the_error_over_shown_answers_looks_at_ten() -> None:
-    # The 11th and 12th would be stated right with certainty, and are wrong.
-    logits = np.concatenate([[60.0], np.full(11, 50.0)])[None, :]
-    ten = none_figures(logits, [[0]], np.empty((0, 12)), calibration=PLAIN)
-    assert ten.calibration_error_shown == pytest.approx(9 / 10)
+    # Each of ten gets a tenth and one of them is right; of twelve, a twelfth would be.
+    ten = none_figures(np.full((1, 12), 9.0), [[0]], np.empty((0, 12)), calibration=PLAIN)
+    assert ten.calibration_error_shown == pytest.approx(0, abs=1e-4)
 
 
 def test_shown_answers_of_a_worked_example() -> None:

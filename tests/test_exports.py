@@ -10,7 +10,7 @@ import glossrank
 
 def test_the_public_names_are_these() -> None:
     assert glossrank.__all__ == [
-        "Answer", "CrossEncoder", "Glossary", "GlossrankError", "Term", "ask",
+        "Answer", "Answers", "CrossEncoder", "Glossary", "GlossrankError", "Term", "ask",
     ]  # fmt: skip
     for name in glossrank.__all__:
         assert getattr(glossrank, name).__name__ == name

@@ -36,7 +36,7 @@ SCORES = np.array(
         [0.0, 5.0, 0.0, 4.0],  # wanted t3 is 2nd, t1 won
     ]
 )
-CURVE = Calibration(slope=1, intercept=0, threshold=0.9, fitted_on="nothing")
+CURVE = Calibration(slope=1, intercept=0, threshold=0.92, fitted_on="nothing")
 
 
 def report(**options: object) -> EvaluationReport:
@@ -53,7 +53,7 @@ def test_counts_and_measures_are_those_of_the_answerable_questions() -> None:
     assert found.slices["typo"].questions == 1
     assert found.slices["typo"].measures["P@1"].mean == 1
     assert found.slices["no typo"].measures["P@1"].mean == 0
-    # Nothing of the unanswerable question is lost: of four, only "nothing" is below 0.9 ...
+    # Nothing of the unanswerable question is lost: of four, only the right one is withheld ...
     assert found.none.right_overall == 0
     # ... at a lower threshold one is right, and still of four.
     low = report(calibration=Calibration(1, 0, 0.5, ""))

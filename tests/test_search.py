@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from glossrank import CrossEncoder, Glossary, Term, ask
+from glossrank.calibration import Calibration
 from glossrank.errors import InputError
 
 
@@ -40,3 +44,25 @@ def test_equal_scores_are_ordered_by_id(tiny_model: Path) -> None:
 def test_an_empty_question_is_an_error(tiny_model: Path, glossary: Glossary) -> None:
     with pytest.raises(InputError, match="as the question"):
         ask("  ", glossary=glossary, model=CrossEncoder(tiny_model))
+
+
+def test_answers_say_whether_anything_answers(tiny_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    terms = tuple(Term(f"t{n}", f"cash {n}", "money owed") for n in range(12))
+    few = Glossary("few", terms)
+    bare = ask("who pays?", glossary=few, model=CrossEncoder(folder))
+    assert (bare.answered, bare.none_of_these) == (None, False)
+    assert len(bare) == 12 and bare[0].place == 1 and bare[-1] == bare[11]
+    assert bare[:2] == bare.best[:2]
+    logits = np.array([answer.score for answer in bare])
+    curve = Calibration(slope=1.0, intercept=-1.0, threshold=0.0, fitted_on="nothing")
+    expected = float(curve.answered(logits))
+    for threshold, nothing in ((expected - 1e-6, False), (expected + 1e-6, True)):
+        dataclasses.replace(curve, threshold=threshold).save(folder)
+        model = CrossEncoder(folder)
+        # However few are asked for, all of the glossary's best count.
+        for top_k in (1, 3, None):
+            found = ask("who pays?", glossary=few, model=model, top_k=top_k)
+            assert found.answered == pytest.approx(expected, abs=1e-9)
+            assert found.none_of_these is nothing
+            assert found[0].probability == pytest.approx(curve.probability(logits)[0], abs=1e-9)

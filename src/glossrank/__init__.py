@@ -9,12 +9,13 @@ if TYPE_CHECKING:
     from glossrank.cross_encoder import CrossEncoder
     from glossrank.errors import GlossrankError
     from glossrank.glossary import Glossary, Term
-    from glossrank.search import Answer, ask
+    from glossrank.search import Answer, Answers, ask
 
-__all__ = ["Answer", "CrossEncoder", "Glossary", "GlossrankError", "Term", "ask"]
+__all__ = ["Answer", "Answers", "CrossEncoder", "Glossary", "GlossrankError", "Term", "ask"]
 
 _HOMES = {
     "Answer": "search",
+    "Answers": "search",
     "CrossEncoder": "cross_encoder",
     "Glossary": "glossary",
     "GlossrankError": "errors",

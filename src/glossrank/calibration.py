@@ -1,10 +1,16 @@
 """From logits to probabilities, and from probabilities to "none of these".
 
-A model's logit orders documents; it does not say how likely each of them is right.
-``Calibration`` holds a logistic curve that was fitted to the answers shown for held-out
-questions (Platt 1999) and the threshold of the first answer below which nothing seems to fit. It is
-saved in the model folder as ``calibration.json``. The curve rises, so that the order by
-probability is the order by logit.
+A model's logit orders documents; it does not say how likely each of them is right. Here a
+question's documents compete with one more candidate, "none of these", whose logit is 0 on the
+calibrated scale: the probability of a document is its share in the softmax over all of them
+(Luce's choice rule, with the outside option of McFadden 1974). With a single document that is
+Platt's logistic curve (Platt 1999). So two good answers share the probability, a lonely one
+gets it all, and many half-good ones tell a question about finance from one about the weather, which
+the first logit alone tells less well (benchmarks/LOG.md).
+
+``Calibration`` holds the two numbers of the scale and the threshold of "none of these"; it is
+fitted on the answers shown for held-out questions and saved in the model folder as
+``calibration.json``. The order by probability is the order by logit.
 
 Figures take arrays, never models.
 """
@@ -13,7 +19,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +30,10 @@ from glossrank.errors import MissingExtraError, ModelFolderError
 
 CALIBRATION_FILE = "calibration.json"
 DEFAULT_BINS = 10
+SHOWN_ANSWERS = 10
+"""Answers of a question that compete; as many as are shown. More hardly change a sum of odds, and
+with a fixed number the size of the glossary matters less."""
+_PENALTY = 1e-6
 
 FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
@@ -31,11 +41,11 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Calibration:
-    """``probability = 1 / (1 + exp(-(slope * logit + intercept)))``.
+    """Odds of a document against "none of these": ``exp(slope * logit + intercept)``.
 
     Attributes:
         slope: above 0.
-        threshold: probability from which the first answer is shown; below it, none of these.
+        threshold: of :meth:`answered`; below it, none of these.
         fitted_on: what it was fitted on, in words.
     """
 
@@ -45,8 +55,22 @@ class Calibration:
     fitted_on: str
 
     def probability(self, logits: FloatArray) -> NDArray[np.float64]:
-        """How likely each document answers its question; float64, the shape of ``logits``."""
-        return _sigmoid(self.slope * np.asarray(logits, dtype=np.float64) + self.intercept)
+        """How likely each document answers its question.
+
+        Args:
+            logits: ``[..., documents]``, all documents of a question along the last axis.
+
+        Returns:
+            float64, the shape of ``logits``.
+        """
+        scaled = self.slope * np.asarray(logits, dtype=np.float64) + self.intercept
+        return np.exp(scaled - _log_total(scaled))
+
+    def answered(self, logits: FloatArray) -> NDArray[np.float64]:
+        """How likely one of the best :data:`SHOWN_ANSWERS` documents answers, ``[...]`` float64."""
+        scaled = self.slope * np.asarray(logits, dtype=np.float64) + self.intercept
+        # 1 - P(none), without losing the small ones of both.
+        return -np.expm1(-_log_total(scaled)[..., 0])
 
     def save(self, folder: Path) -> None:
         """Write ``calibration.json`` into a model folder."""
@@ -78,12 +102,12 @@ def load_calibration(folder: Path) -> Calibration | None:
 
 
 def fit_calibration(logits: FloatArray, right: BoolArray, *, fitted_on: str) -> Calibration:
-    """Fit the curve to all shown answers of held-out questions, and choose the threshold.
+    """Fit the scale by maximum likelihood, and choose the threshold.
 
-    Every shown answer has its probability beside it, so the curve is fitted to all of them:
-    one fitted to first answers only promises too much for the others. The threshold is the
-    one with the fewest errors in saying "none of these": to say so though one of the shown
-    answers is right, and not to say so though none is, count alike.
+    What is likely is the right one among a question's shown answers, or "none of these" where none
+    of them is right. The threshold is the one with the fewest errors in saying "none of these":
+    to say so though one of the shown answers is right, and not to say so though none is, count
+    alike.
 
     Args:
         logits: ``[questions, answers]``, best first, at least one answer each; questions
@@ -92,33 +116,67 @@ def fit_calibration(logits: FloatArray, right: BoolArray, *, fitted_on: str) -> 
         right: ``[questions, answers]``, whether each answer is right.
 
     Raises:
-        MissingExtraError: scikit-learn is not installed.
+        MissingExtraError: scipy is not installed.
         ValueError: all first answers are right, or all wrong, or a better logit goes with a
             worse answer: nothing can be fitted.
     """
     try:
-        from sklearn.linear_model import LogisticRegression
+        from scipy.optimize import minimize
     except ImportError as error:
         raise MissingExtraError(
-            feature="fitting a calibration", extra="train", missing="scikit-learn"
+            feature="fitting a calibration", extra="train", missing="scipy"
         ) from error
     first = right[:, 0]
     if first.all() or not first.any():
         raise ValueError("both right and wrong first answers are needed.")
-    curve = LogisticRegression(C=1e6).fit(logits.reshape(-1, 1), right.ravel())
-    slope, intercept = float(curve.coef_[0, 0]), float(curve.intercept_[0])
+    answered = np.asarray(right.any(axis=1), dtype=np.bool_)
+    exact = np.asarray(logits, dtype=np.float64)
+
+    def loss(curve: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        return _loss(curve, exact, right)
+
+    # The penalty keeps the slope finite where the answers can be parted without an error.
+    slope, intercept = map(float, minimize(loss, np.array([1.0, 0.0]), jac=True).x)
     if slope <= 0:
         raise ValueError("a higher logit goes with a worse answer.")
-    probabilities = _sigmoid(slope * logits[:, 0] + intercept)
-    answered = np.asarray(right.any(axis=1), dtype=np.bool_)
-    return Calibration(slope, intercept, best_threshold(probabilities, answered), fitted_on)
+    curve = Calibration(slope, intercept, 0.0, fitted_on)
+    return replace(curve, threshold=best_threshold(curve.answered(exact), answered))
+
+
+def _loss(
+    curve: NDArray[np.float64], logits: NDArray[np.float64], right: BoolArray
+) -> tuple[float, NDArray[np.float64]]:
+    """Mean negative log-likelihood of slope and intercept, and its gradient ``[2]``.
+
+    Of several right answers the mean of their log-probabilities counts.
+    """
+    slope, intercept = curve
+    scaled = slope * logits + intercept
+    total = _log_total(scaled)
+    share = np.exp(scaled - total)
+    target = right / np.maximum(right.sum(axis=1, keepdims=True), 1)
+    value = float((total[:, 0] - (target * scaled).sum(axis=1)).mean() + _PENALTY * slope**2)
+    excess = share - target
+    gradient = np.array([(excess * logits).sum(), excess.sum()]) / len(logits)
+    gradient[0] += 2 * _PENALTY * slope
+    return value, gradient
+
+
+def _log_total(scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``log(1 + sum of exp)`` over the best of the last axis, which becomes 1 long."""
+    best = scaled
+    if scaled.shape[-1] > SHOWN_ANSWERS:
+        best = np.partition(scaled, -SHOWN_ANSWERS, axis=-1)[..., -SHOWN_ANSWERS:]
+    highest = np.maximum(best.max(axis=-1, keepdims=True), 0.0)
+    odds = np.exp(best - highest).sum(axis=-1, keepdims=True) + np.exp(-highest)
+    return np.asarray(highest + np.log(odds))
 
 
 def best_threshold(probabilities: FloatArray, answered: BoolArray) -> float:
-    """The threshold of first answers with the fewest errors; halfway between two of them.
+    """The threshold with the fewest errors; halfway between two probabilities.
 
     Args:
-        probabilities: ``[questions]``, of first answers.
+        probabilities: ``[questions]``, that a shown answer is right.
         answered: ``[questions]``, whether any shown answer is right.
     """
     order = np.argsort(probabilities)
@@ -177,12 +235,6 @@ def auroc(positive: FloatArray, negative: FloatArray) -> float:
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
     above = ranks[: len(positive)].sum() - len(positive) * (len(positive) + 1) / 2
     return float(above / (len(positive) * len(negative)))
-
-
-def _sigmoid(x: FloatArray) -> NDArray[np.float64]:
-    # exp() of a large number would warn of an overflow.
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + small), small / (1 + small)).astype(np.float64)
 
 
 def _broken(file: Path, found: str) -> ModelFolderError:

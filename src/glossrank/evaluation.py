@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glossrank.calibration import Calibration, auroc, expected_calibration_error, reliability
+from glossrank.calibration import (
+    SHOWN_ANSWERS,
+    Calibration,
+    auroc,
+    expected_calibration_error,
+    reliability,
+)
 from glossrank.errors import MissingExtraError
 from glossrank.glossary import Glossary
 from glossrank.judgments import JudgedQuestion
@@ -24,7 +30,6 @@ DEFAULT_RESAMPLES = 10_000
 DEFAULT_SEED = 0
 LONG_QUESTION = 80
 """Characters above which a question counts as long."""
-SHOWN_ANSWERS = 10
 """How many answers of a question the calibration error over shown answers looks at."""
 
 # 95 %.
@@ -81,9 +86,9 @@ class NoneFigures:
 
     Attributes:
         answerable, unanswerable: numbers of questions.
-        threshold: probability from which the first answer is shown.
-        auroc: chance that the first answer of an answerable question scores above that of an
-            unanswerable one; of logits, since the probabilities order alike.
+        threshold: probability that an answer is right, from which answers are shown.
+        auroc: chance that an answerable question scores above an unanswerable one: by that
+            probability, or by the first logit where there is no calibration.
         false_answer_rate: share of the unanswerable questions that get an answer.
         wrongly_withheld_rate: share of the answerable questions whose first answer is right
             and withheld.
@@ -285,9 +290,10 @@ def none_figures(
     logits, right = shown_answers(rows, [*relevant, *[()] * len(unanswerable)])
     first_logits, first_right = logits[:, 0], right[:, 0]
     nothing = np.arange(len(logits)) >= len(answerable)
+    signal = first_logits if calibration is None else calibration.answered(logits)
     ordered = None
     if nothing.any() and not nothing.all():
-        ordered = auroc(first_logits[~nothing], first_logits[nothing])
+        ordered = auroc(signal[~nothing], signal[nothing])
     if calibration is None:
         return NoneFigures(
             answerable=len(answerable),
@@ -303,7 +309,7 @@ def none_figures(
         )
     probabilities = calibration.probability(logits)
     first = probabilities[:, 0]
-    shown = first >= calibration.threshold
+    shown = signal >= calibration.threshold
     return NoneFigures(
         answerable=len(answerable),
         unanswerable=len(unanswerable),

@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glossrank.calibration import Calibration
+from glossrank.calibration import SHOWN_ANSWERS, Calibration
 from glossrank.errors import MissingExtraError
 from glossrank.evaluation import (
-    SHOWN_ANSWERS,
     Interval,
     NoneFigures,
     PairedDifference,
@@ -611,9 +610,6 @@ def _reliability_chart(report: EvaluationReport, figure: Any) -> str:
     stated, found, counts = zip(*report.none.bins, strict=True)
     upper.plot([0, 1], [0, 1], color=_MUTED, linewidth=1, linestyle=":", label="perfect")
     upper.plot(stated, found, color=_RIGHT, linewidth=1.6, marker="o", label="this model")
-    upper.axvline(
-        report.none.threshold, color=_WRONG, linewidth=1, linestyle="--", label="threshold"
-    )
     upper.set_ylabel("share that was right")
     upper.set_ylim(-0.03, 1.05)
     upper.legend(frameon=False, loc="upper left")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
-from glossrank.calibration import Calibration
 from glossrank.cross_encoder import CrossEncoder
 from glossrank.glossary import Glossary, Term
 from glossrank.tables import require_text
@@ -28,9 +28,35 @@ class Answer:
     probability: float | None = None
 
 
+@dataclass(frozen=True)
+class Answers(Sequence[Answer]):
+    """A sequence of answers, best first, and whether they answer anything.
+
+    Attributes:
+        answered: how likely any of the glossary's best terms answers the question, whatever
+            ``top_k`` was; None where the model has no calibration.
+        none_of_these: whether that is below the model's threshold. False without a
+            calibration: then nothing is known.
+    """
+
+    best: tuple[Answer, ...]
+    answered: float | None = None
+    none_of_these: bool = False
+
+    @overload
+    def __getitem__(self, place: int) -> Answer: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Answer, ...]: ...
+    def __getitem__(self, place: int | slice) -> Answer | tuple[Answer, ...]:
+        return self.best[place]
+
+    def __len__(self) -> int:
+        return len(self.best)
+
+
 def ask(
     question: str, *, glossary: Glossary, model: CrossEncoder, top_k: int | None = None
-) -> list[Answer]:
+) -> Answers:
     """Score every term of the glossary and return the best ``top_k`` (all by default).
 
     Order is by logit; equal logits are ordered by term id, so that it does not depend on
@@ -45,9 +71,10 @@ def ask(
     scores = model.activation_fn(logits)
     calibration = model.calibration
     probabilities = None if calibration is None else calibration.probability(logits)
+    answered = None if calibration is None else float(calibration.answered(logits))
     ids = np.array([term.id for term in glossary.terms])
     order = np.lexsort((ids, -logits))[:top_k]
-    return [
+    best = tuple(
         Answer(
             place=place,
             term=glossary.terms[row],
@@ -55,14 +82,6 @@ def ask(
             probability=None if probabilities is None else float(probabilities[row]),
         )
         for place, row in enumerate(order.tolist(), start=1)
-    ]
-
-
-def none_of_these(answers: Sequence[Answer], calibration: Calibration | None) -> bool:
-    """Whether even the first answer is too unlikely to be shown as one.
-
-    False without a calibration: then nothing is known.
-    """
-    if calibration is None or not answers or answers[0].probability is None:
-        return False
-    return answers[0].probability < calibration.threshold
+    )
+    nothing = calibration is not None and answered is not None and answered < calibration.threshold
+    return Answers(best, answered, nothing)

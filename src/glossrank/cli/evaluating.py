@@ -173,7 +173,7 @@ def calibrate_command(
     precision: PrecisionOption = PrecisionChoice.AUTO,
 ) -> None:
     """Fit probabilities and the threshold for "none of these" on held-out questions."""
-    _require("fitting a calibration", "sklearn")
+    _require("fitting a calibration", "scipy")
     path = _own_folder(folder)
     terms = Glossary.load(glossary)
     questions = _read(file, none, terms, limit=None, every=every)

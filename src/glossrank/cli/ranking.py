@@ -40,19 +40,19 @@ def ask_command(
     as_json: JsonOption = False,
 ) -> None:
     """Find the terms of a glossary that answer a question."""
-    from glossrank.search import ask, none_of_these
+    from glossrank.search import ask
 
     terms = Glossary.load(glossary)
     ranker = load_model(model)
     answers = ask(question, glossary=terms, model=ranker, top_k=top)
-    nothing_fits = none_of_these(answers, ranker.calibration)
     if as_json:
         print_json(
             {
                 "question": question,
                 "model": model,
                 "glossary": terms.name,
-                "none_of_these": nothing_fits if ranker.calibration else None,
+                "answered": answers.answered,
+                "none_of_these": None if answers.answered is None else answers.none_of_these,
                 "answers": [
                     {
                         "place": a.place,
@@ -68,7 +68,7 @@ def ask_command(
         )
         return
     title(question)
-    if nothing_fits:
+    if answers.none_of_these:
         stdout().print("[bold yellow]None of these terms seems to answer it.[/] The nearest ones:")
     calibrated = ranker.calibration is not None
     columns = ("probability", "score") if calibrated else ("score",)

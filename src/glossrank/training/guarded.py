@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from glossrank.calibration import Calibration, fit_calibration
+from glossrank.calibration import SHOWN_ANSWERS, Calibration, fit_calibration
 from glossrank.errors import ModelRefusedError, OutputError
-from glossrank.evaluation import SHOWN_ANSWERS, PairedDifference
+from glossrank.evaluation import PairedDifference
 from glossrank.output import cannot_write, refuse_existing
 from glossrank.training.examples import TrainingSet
 from glossrank.training.guard import WORSE, Fold, GuardResult, check
