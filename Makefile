@@ -9,7 +9,7 @@ export Q ?= Are we giving investors a good return via dividends?
 LARGE := datasets/finance-terms-large
 WORDINGS := glossary-standard glossary-textbook glossary-short
 
-.PHONY: ask test lint train model check-data bench quality clean
+.PHONY: ask test lint train model bi-encoder-there check-data bench quality clean
 
 # The light install: what a user of the package gets.
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -50,7 +50,7 @@ ALL := $(MAIN) $(SHIPPED) $(AUXILIARY)
 SCORE := $(BIN)/python scripts/score_groups.py
 STUDENT := --set typo_share=0.5 --set teacher_share=1 --set teacher_weight=1
 
-build/six-four: $(VENV)/ready-dev
+build/six-four: | $(VENV)/ready-dev
 	grep -v '"source": "auxiliary"' $(LARGE)/train.jsonl > build/train-main.jsonl
 	$(TRAIN) build/train-main.jsonl $(MAIN) --base build/teacher --output build/twelve-a \
 		--set learning_rate=8e-5 --set seed=11
@@ -96,7 +96,11 @@ build/six-four: $(VENV)/ready-dev
 # of the student. BI_ENCODER: a folder of all-MiniLM-L6-v2.
 EVERY_TERM := $(ALL) $(AUXILIARY_2)
 
-model: $(VENV)/ready-dev build/six-four
+bi-encoder-there:
+	@test -f "$(BI_ENCODER)/model.safetensors" || { \
+		echo "make model BI_ENCODER=FOLDER: a folder of all-MiniLM-L6-v2 is needed" >&2; exit 2; }
+
+model: $(VENV)/ready-dev bi-encoder-there build/six-four
 	$(TRAIN) $(LARGE)/train.jsonl $(ALL) --base build/teacher --output build/twelve-1 \
 		--set learning_rate=8e-5 --set seed=61 --set typo_share=0.5 --set negatives=4
 	$(BIN)/python scripts/draw_lines.py $(LARGE)/train.jsonl build/old-part.jsonl --count 2500 --seed 9

@@ -663,6 +663,9 @@ def auxiliary(data: DataSet) -> list[Check]:
     others = {t.id: t for g in data.auxiliary.values() for t in g.terms}
     held_out = [(t, names(t.term)) for t in data.glossary.terms if t.split in ("dev", "test")]
     same, known = [], {t.id for t in data.glossary.terms}
+    for name, glossary in data.auxiliary.items():
+        found = Counter(t.id for t in glossary.terms)
+        same += [f"{i}: {n} times in {name}" for i, n in found.items() if n > 1]
     for other in others.values():
         forms = names(other.term)
         same += [

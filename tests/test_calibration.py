@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from glossrank.calibration import (
     CALIBRATION_FILE,
     Calibration,
+    _loss,
     auroc,
     best_threshold,
     expected_calibration_error,
@@ -64,7 +65,8 @@ def test_a_calibration_comes_back_from_its_file(tmp_path: Path) -> None:
     assert load_calibration(tmp_path) == CURVE
 
 
-GOOD = {"slope": 1.5, "intercept": -3, "threshold": 0.4, "fitted_on": "questions"}
+FORM = "softmax with none of these"
+GOOD = {"form": FORM, "slope": 1.5, "intercept": -3, "threshold": 0.4, "fitted_on": "questions"}
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,7 @@ GOOD = {"slope": 1.5, "intercept": -3, "threshold": 0.4, "fitted_on": "questions
                 ("slope", 0), ("slope", -1), ("slope", float("nan")), ("slope", float("inf")),
                 ("intercept", "x"), ("intercept", float("inf")), ("threshold", 1.1),
                 ("threshold", -0.1), ("threshold", float("nan")), ("fitted_on", 3),
+                ("form", "another curve"),
             ]
         ),
     ],
@@ -89,7 +92,9 @@ def test_a_broken_file_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / CALIBRATION_FILE).write_text(json.dumps(GOOD))
     assert load_calibration(tmp_path) is not None
     (tmp_path / CALIBRATION_FILE).write_text(content)
-    with pytest.raises(ModelFolderError, match=r"calibration\.json: expected slope above 0"):
+    with pytest.raises(
+        ModelFolderError, match=r"calibration\.json: expected form .* slope above 0"
+    ):
         load_calibration(tmp_path)
 
 
@@ -210,13 +215,49 @@ def test_the_threshold_tells_questions_with_an_answer_from_others() -> None:
     ).sum()
 
 
-def test_several_right_answers_share_the_likelihood() -> None:
+def test_of_several_right_answers_any_will_do() -> None:
     logits, right = ten_answers(2000)
-    doubled = np.repeat(logits, 2, axis=1)[:, :10]
-    both = np.repeat(right, 2, axis=1)[:, :10]
+    # Each answer is there twice; both are right. Together they have the probability of the one.
+    doubled: NDArray[np.float64] = np.repeat(logits, 2, axis=1)[:, :10]
+    both: NDArray[np.bool_] = np.repeat(right, 2, axis=1)[:, :10]
     fitted = fit_calibration(doubled, both, fitted_on="")
     pairs = fitted.probability(doubled)
     assert expected_calibration_error(pairs[:, 0] + pairs[:, 1], both[:, 0]) < 0.05
+    # A second right answer that is far below the first does not flatten the curve.
+    first = fit_calibration(logits, right, fitted_on="")
+    more = right | (right[:, :1] & (np.arange(10) == 9))
+    assert fit_calibration(logits, more, fitted_on="").slope == pytest.approx(first.slope, rel=0.1)
+
+
+def test_without_unanswered_questions_none_of_these_stays_possible() -> None:
+    logits, right = ten_answers(3000)
+    answered = right.any(axis=1)
+    fitted = fit_calibration(logits[answered][:60], right[answered][:60], fitted_on="")
+    stated = fitted.answered(logits[answered][:60])
+    # One in 62 is taken for unanswered.
+    assert stated.mean() == pytest.approx(61 / 62, abs=0.01)
+    assert float(fitted.answered(np.full(10, -30.0))) < 0.5
+
+
+def test_no_document_has_no_answer() -> None:
+    assert CURVE.probability(np.empty(0)).shape == (0,)
+    assert float(CURVE.answered(np.empty(0))) == 0
+    assert CURVE.probability(np.empty((3, 0))).shape == (3, 0)
+    assert CURVE.probability(np.array([1.0, 2.0], dtype=np.float32)).dtype == np.float64
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.floats(0.05, 3), st.floats(-4, 4))
+def test_the_gradient_is_that_of_the_loss(seed: int, slope: float, intercept: float) -> None:
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 3, (6, 4))
+    right = random.random((6, 4)) < 0.3
+    curve = np.array([slope, intercept])
+    _, gradient = _loss(curve, logits, right)
+    for at in range(2):
+        step = np.eye(2)[at] * 1e-6
+        rise = _loss(curve + step, logits, right)[0] - _loss(curve - step, logits, right)[0]
+        assert gradient[at] == pytest.approx(rise / 2e-6, abs=1e-6)
 
 
 def test_what_cannot_be_fitted_is_refused() -> None:

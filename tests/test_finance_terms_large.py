@@ -113,6 +113,25 @@ def test_an_auxiliary_term_named_as_a_test_term_fails(folder: Path) -> None:
     assert fault == "x-process-costing: the name of factoring-of-receivables (test)"
 
 
+def test_an_auxiliary_term_in_both_files_fails(folder: Path) -> None:
+    row = (folder / "auxiliary-long.csv").read_text(encoding="utf-8").splitlines()[1]
+    with (folder / "auxiliary-2-long.csv").open("a", encoding="utf-8") as file:
+        file.write(row + "\n")
+    faults = failing(checker.auxiliary(checker.load(folder)))
+    (fault,) = faults["auxiliary terms named as a dev or test term"]
+    assert fault == "x-process-costing: 2 times in auxiliary, long"
+
+
+def test_a_fault_in_the_second_training_file_is_found_there(folder: Path) -> None:
+    change(folder / "train-2.jsonl", 4, relevant=["factoring-of-receivables"])
+    faults = failing(checker.ids(checker.load(folder)))
+    assert any(
+        f.startswith("train-2.jsonl:4: 'factoring-of-receivables' is of test")
+        for fault in faults.values()
+        for f in fault
+    )
+
+
 def test_an_unknown_id_fails_by_file_and_line(folder: Path) -> None:
     change(folder / "dev.jsonl", 1, relevant=["finished-good"])
     faults = failing(checker.ids(checker.load(folder)))

@@ -2,7 +2,7 @@
 
 A model's logit orders documents; it does not say how likely each of them is right. Here a
 question's documents compete with one more candidate, "none of these", whose logit is 0 on the
-calibrated scale: the probability of a document is its share in the softmax over all of them
+calibrated scale: the probability of a document is its share in the softmax over the best of them
 (Luce's choice rule, with the outside option of McFadden 1974). With a single document that is
 Platt's logistic curve (Platt 1999). So two good answers share the probability, a lonely one
 gets it all, and many half-good ones tell a question about finance from one about the weather, which
@@ -33,6 +33,8 @@ DEFAULT_BINS = 10
 SHOWN_ANSWERS = 10
 """Answers of a question that compete; as many as are shown. More hardly change a sum of odds, and
 with a fixed number the size of the glossary matters less."""
+_FORM = "softmax with none of these"
+"""Written into the file, so that numbers of another curve are not taken for these."""
 _PENALTY = 1e-6
 
 FloatArray = NDArray[np.floating[Any]]
@@ -61,7 +63,8 @@ class Calibration:
             logits: ``[..., documents]``, all documents of a question along the last axis.
 
         Returns:
-            float64, the shape of ``logits``.
+            float64, the shape of ``logits``. Of up to :data:`SHOWN_ANSWERS` documents they sum up
+            to :meth:`answered`; several right ones share it.
         """
         scaled = self.slope * np.asarray(logits, dtype=np.float64) + self.intercept
         return np.exp(scaled - _log_total(scaled))
@@ -74,7 +77,7 @@ class Calibration:
 
     def save(self, folder: Path) -> None:
         """Write ``calibration.json`` into a model folder."""
-        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        text = json.dumps({"form": _FORM, **asdict(self)}, indent=2, ensure_ascii=False)
         (folder / CALIBRATION_FILE).write_text(text + "\n", encoding="utf-8")
 
 
@@ -92,11 +95,11 @@ def load_calibration(folder: Path) -> Calibration | None:
         slope, intercept, threshold = (
             float(raw[name]) for name in ("slope", "intercept", "threshold")
         )
-        fitted_on = raw["fitted_on"]
+        form, fitted_on = raw["form"], raw["fitted_on"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _broken(file, f"{type(error).__name__}: {error}") from error
     numbers_good = slope > 0 and math.isfinite(slope) and math.isfinite(intercept)
-    if not (numbers_good and 0 <= threshold <= 1 and isinstance(fitted_on, str)):
+    if not (form == _FORM and numbers_good and 0 <= threshold <= 1 and isinstance(fitted_on, str)):
         raise _broken(file, repr(raw)[:80])
     return Calibration(slope, intercept, threshold, fitted_on)
 
@@ -135,9 +138,8 @@ def fit_calibration(logits: FloatArray, right: BoolArray, *, fitted_on: str) -> 
     def loss(curve: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         return _loss(curve, exact, right)
 
-    # The penalty keeps the slope finite where the answers can be parted without an error.
     slope, intercept = map(float, minimize(loss, np.array([1.0, 0.0]), jac=True).x)
-    if slope <= 0:
+    if not (slope > 0 and math.isfinite(intercept)):
         raise ValueError("a higher logit goes with a worse answer.")
     curve = Calibration(slope, intercept, 0.0, fitted_on)
     return replace(curve, threshold=best_threshold(curve.answered(exact), answered))
@@ -148,18 +150,26 @@ def _loss(
 ) -> tuple[float, NDArray[np.float64]]:
     """Mean negative log-likelihood of slope and intercept, and its gradient ``[2]``.
 
-    Of several right answers the mean of their log-probabilities counts.
+    Of several right answers any will do. Where all questions are answered nothing would say how
+    high "none of these" stands: as in Platt 1999, one question too many is taken for each kind. The
+    penalty keeps the slope finite where the answers can be parted without an error.
     """
     slope, intercept = curve
     scaled = slope * logits + intercept
     total = _log_total(scaled)
     share = np.exp(scaled - total)
-    target = right / np.maximum(right.sum(axis=1, keepdims=True), 1)
-    value = float((total[:, 0] - (target * scaled).sum(axis=1)).mean() + _PENALTY * slope**2)
+    answered = right.any(axis=1)
+    found = np.where(right, share, 0.0).sum(axis=1, keepdims=True)
+    doubt = np.where(answered, 1 / (answered.sum() + 2), 1.0)
+    # What each document is expected to be the answer with, given that a right one is.
+    target = np.where(right, share, 0.0) / np.where(found > 0, found, 1.0)
+    target *= (1 - doubt)[:, None]
+    likely = np.log(np.maximum(found[:, 0], np.finfo(np.float64).tiny))
+    value = -np.where(answered, (1 - doubt) * likely, 0.0) + doubt * total[:, 0]
     excess = share - target
     gradient = np.array([(excess * logits).sum(), excess.sum()]) / len(logits)
     gradient[0] += 2 * _PENALTY * slope
-    return value, gradient
+    return float(value.mean() + _PENALTY * slope**2), gradient
 
 
 def _log_total(scaled: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -167,7 +177,7 @@ def _log_total(scaled: NDArray[np.float64]) -> NDArray[np.float64]:
     best = scaled
     if scaled.shape[-1] > SHOWN_ANSWERS:
         best = np.partition(scaled, -SHOWN_ANSWERS, axis=-1)[..., -SHOWN_ANSWERS:]
-    highest = np.maximum(best.max(axis=-1, keepdims=True), 0.0)
+    highest = best.max(axis=-1, keepdims=True, initial=0.0)
     odds = np.exp(best - highest).sum(axis=-1, keepdims=True) + np.exp(-highest)
     return np.asarray(highest + np.log(odds))
 
@@ -240,7 +250,7 @@ def auroc(positive: FloatArray, negative: FloatArray) -> float:
 def _broken(file: Path, found: str) -> ModelFolderError:
     return ModelFolderError(
         file=file,
-        expected="slope above 0, intercept, threshold from 0 to 1 and fitted_on",
+        expected=f"form {_FORM!r}, slope above 0, intercept, threshold from 0 to 1 and fitted_on",
         found=found,
         fix="Fit it again with `glossrank calibrate`, or remove the file.",
     )

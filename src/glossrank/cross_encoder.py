@@ -306,8 +306,8 @@ class CrossEncoder:
         Args:
             top_k: how many to return; all by default.
             return_documents: also return each document under ``"text"``.
-            return_probabilities: also return how likely each document is right, under
-                ``"probability"``; of a model with a calibration only.
+            return_probabilities: also return how likely each of these documents is right,
+                under ``"probability"``; of a model with a calibration only.
 
             The others are those of :meth:`predict`.
 

@@ -30,7 +30,6 @@ DEFAULT_RESAMPLES = 10_000
 DEFAULT_SEED = 0
 LONG_QUESTION = 80
 """Characters above which a question counts as long."""
-"""How many answers of a question the calibration error over shown answers looks at."""
 
 # 95 %.
 _PERCENTILES = (2.5, 97.5)

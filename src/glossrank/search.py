@@ -70,8 +70,11 @@ def ask(
     logits = model.logits(pairs)
     scores = model.activation_fn(logits)
     calibration = model.calibration
-    probabilities = None if calibration is None else calibration.probability(logits)
-    answered = None if calibration is None else float(calibration.answered(logits))
+    probabilities, answered, nothing = None, None, False
+    if calibration is not None:
+        probabilities = calibration.probability(logits)
+        answered = float(calibration.answered(logits))
+        nothing = answered < calibration.threshold
     ids = np.array([term.id for term in glossary.terms])
     order = np.lexsort((ids, -logits))[:top_k]
     best = tuple(
@@ -83,5 +86,4 @@ def ask(
         )
         for place, row in enumerate(order.tolist(), start=1)
     )
-    nothing = calibration is not None and answered is not None and answered < calibration.threshold
     return Answers(best, answered, nothing)

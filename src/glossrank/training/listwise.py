@@ -333,7 +333,10 @@ def _loss(
 def groups_of_step(
     teacher: Sequence[TeacherGroup], step: int, recipe: ListwiseRecipe
 ) -> list[TeacherGroup]:
-    """The teacher groups of a step: pass after pass over all of them, each shuffled anew."""
+    """The teacher groups of a step: pass after pass over all of them, each shuffled anew.
+
+    A step that sees no teacher leaves its groups out of the pass.
+    """
     count = min(len(teacher), recipe.teacher_groups)
     orders: dict[int, list[int]] = {}
     chosen = []
