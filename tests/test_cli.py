@@ -51,6 +51,15 @@ def test_ask_prints_terms_about_dividends_first() -> None:
     assert "256 terms of finance-terms" in done.stdout
 
 
+def test_ask_says_how_it_read_a_question_with_slips(tiny_model: Path) -> None:
+    typed = "how mcuh taax?"
+    done = glossrank("ask", typed, "--model", tiny_model)
+    assert "read as: how much tax?" in done.stdout
+    raw = glossrank("ask", typed, "--model", tiny_model, "--as-typed")
+    assert raw.returncode == 0
+    assert "read as" not in raw.stdout
+
+
 def test_ask_loads_neither_torch_nor_transformers() -> None:
     program = (
         "import sys\n"
@@ -74,6 +83,8 @@ def test_json_is_one_document_and_nothing_else(tiny_model: Path) -> None:
     # A model without a calibration claims nothing.
     assert document["answers"][0]["probability"] is None
     assert document["none_of_these"] is None
+    assert document["answered"] is None
+    assert document["read_as"] == document["question"] == "how much tax?"
     assert document["question"] == "how much tax?"
     assert done.stderr == ""
     ranked = json.loads(

@@ -255,6 +255,28 @@ def test_a_model_is_no_better_than_itself(run: Run, data: Data) -> None:
         assert difference["verdict"] == "no difference shown"
 
 
+def test_slips_are_corrected_unless_questions_are_taken_as_typed(
+    run: Run, data: Data, tmp_path: Path
+) -> None:
+    terms = Glossary.load(data.glossary)
+    typed, meant = "how mcuh did they recieve", "how much did they receive"
+    files = [
+        write_questions(tmp_path / f"{n}.jsonl", [(text, [terms.terms[0].id])])
+        for n, text in enumerate((typed, meant))
+    ]
+
+    def first_edge(file: Path, *options: str) -> tuple[bool, float]:
+        arguments = ("evaluate", data.model, file, "-g", data.glossary, "--json", *EXACT)
+        found = document(run(*arguments, *options))
+        # The lowest edge of the histogram moves with the question's scores.
+        return found["as_typed"], float(found["scores"]["edges"][0])
+
+    assert first_edge(files[0]) == first_edge(files[1])
+    as_typed, score = first_edge(files[0], "--as-typed")
+    assert as_typed
+    assert score != first_edge(files[0])[1]
+
+
 def test_bm25_is_a_model_without_a_calibration(run: Run, data: Data, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     done = run("evaluate", "bm25", data.questions, "-g", data.glossary, "--html", page, "--json")

@@ -66,3 +66,17 @@ def test_answers_say_whether_anything_answers(tiny_model: Path, tmp_path: Path) 
             assert found.answered == pytest.approx(expected, abs=1e-9)
             assert found.none_of_these is nothing
             assert found[0].probability == pytest.approx(curve.probability(logits)[0], abs=1e-9)
+
+
+def test_slips_are_corrected_before_the_model_reads(tiny_model: Path) -> None:
+    model = CrossEncoder(tiny_model, precision="fp32")
+    few = Glossary("few", (Term("a", "Cash", "money of the qwertol"), Term("b", "Tax", "owed")))
+    typed, meant = "how mcuh cash of the qwertil", "how much cash of the qwertol"
+    found = ask(typed, glossary=few, model=model)
+    assert found.read_as == meant
+    right = ask(meant, glossary=few, model=model)
+    assert [a.score for a in found] == [a.score for a in right]
+    assert right.read_as == meant
+    raw = ask(typed, glossary=few, model=model, as_typed=True)
+    assert raw.read_as == typed
+    assert [a.score for a in raw] != [a.score for a in right]

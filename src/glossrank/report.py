@@ -110,6 +110,7 @@ class EvaluationReport:
         terms: of the glossary.
         answerable, unanswerable: numbers of questions.
         score_name: "logit", or "score" for a ranker without logits.
+        as_typed: whether the ranker read the questions with their slips; else corrected.
         measures: over the answerable questions, with 95% intervals.
         slices: the same for the kinds of :func:`glossrank.evaluation.slices`.
         none: over all questions; its probability parts are None without a calibration.
@@ -125,6 +126,7 @@ class EvaluationReport:
     answerable: int
     unanswerable: int
     score_name: str
+    as_typed: bool
     measures: Mapping[str, Interval]
     slices: Mapping[str, SliceFigures]
     comparison: Comparison | None
@@ -169,6 +171,7 @@ def make_report(
     calibration: Calibration | None = None,
     against: tuple[str, FloatArray] | None = None,
     trained_terms: frozenset[str] | None = None,
+    as_typed: bool = False,
 ) -> EvaluationReport:
     """All figures of one model on one set of questions.
 
@@ -178,6 +181,7 @@ def make_report(
         calibration: of the model, if it has one.
         against: another model's name and scores ``[answerable questions, terms]``.
         trained_terms: ids of terms that the model was trained on.
+        as_typed: whether the scores are of questions with their slips; else corrected.
 
     Raises:
         MissingExtraError: ir_measures is not installed.
@@ -204,6 +208,7 @@ def make_report(
         answerable=len(rows),
         unanswerable=len(nothing),
         score_name=score_name,
+        as_typed=as_typed,
         measures=_intervals(values),
         slices={
             name: SliceFigures(
@@ -427,7 +432,8 @@ def _head(report: EvaluationReport) -> str:
         f"<h1>{escape(report.model)}</h1>\n"
         f"<p class=muted>{files}: {report.answerable} questions that a term answers, "
         f"{report.unanswerable} that nothing answers. "
-        f"Glossary {escape(report.glossary)}, {report.terms} terms.</p>\n<div class=tiles>"
+        f"Glossary {escape(report.glossary)}, {report.terms} terms. "
+        f"Questions were read {'as typed' if report.as_typed else 'with slips corrected'}.</p>\n<div class=tiles>"
         + "".join(
             f"<div class=tile><small>{label}</small><b>{value}</b><small>{note}</small></div>"
             for label, value, note in tiles

@@ -10,6 +10,7 @@ import numpy as np
 
 from glossrank.cross_encoder import CrossEncoder
 from glossrank.glossary import Glossary, Term
+from glossrank.spelling import Spelling
 from glossrank.tables import require_text
 
 
@@ -33,6 +34,7 @@ class Answers(Sequence[Answer]):
     """A sequence of answers, best first, and whether they answer anything.
 
     Attributes:
+        read_as: the question as the model read it: with its slips corrected.
         answered: how likely any of the glossary's best terms answers the question, whatever
             ``top_k`` was; None where the model has no calibration.
         none_of_these: whether that is below the model's threshold. False without a
@@ -40,6 +42,7 @@ class Answers(Sequence[Answer]):
     """
 
     best: tuple[Answer, ...]
+    read_as: str
     answered: float | None = None
     none_of_these: bool = False
 
@@ -55,18 +58,29 @@ class Answers(Sequence[Answer]):
 
 
 def ask(
-    question: str, *, glossary: Glossary, model: CrossEncoder, top_k: int | None = None
+    question: str,
+    *,
+    glossary: Glossary,
+    model: CrossEncoder,
+    top_k: int | None = None,
+    as_typed: bool = False,
 ) -> Answers:
     """Score every term of the glossary and return the best ``top_k`` (all by default).
 
     Order is by logit; equal logits are ordered by term id, so that it does not depend on
     the order of the glossary.
 
+    Args:
+        as_typed: leave slips in the question as they are; else they are corrected, with the
+            glossary's words among the right ones.
+
     Raises:
         InputError: the question is empty or not valid Unicode.
     """
     require_text(question, name="the question")
-    pairs = [(question, term.document) for term in glossary.terms]
+    documents = [term.document for term in glossary.terms]
+    read_as = question if as_typed else Spelling(documents).correct(question)
+    pairs = [(read_as, document) for document in documents]
     logits = model.logits(pairs)
     scores = model.activation_fn(logits)
     calibration = model.calibration
@@ -86,4 +100,4 @@ def ask(
         )
         for place, row in enumerate(order.tolist(), start=1)
     )
-    return Answers(best, answered, nothing)
+    return Answers(best, read_as, answered, nothing)

@@ -6,7 +6,7 @@ import errno
 import importlib.util
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from glossrank.cli.output import JsonOption, new_table, print_json, stderr, stdout, title
+from glossrank.cli.output import (
+    AsTypedOption,
+    JsonOption,
+    new_table,
+    print_json,
+    stderr,
+    stdout,
+    title,
+)
 from glossrank.errors import InputError, MissingExtraError, OutputError
 from glossrank.glossary import Glossary
 from glossrank.judgments import (
@@ -26,6 +34,7 @@ from glossrank.judgments import (
 )
 from glossrank.model_names import packaged_names
 from glossrank.output import cannot_write
+from glossrank.spelling import Spelling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,6 +120,7 @@ def evaluate_command(
         typer.Option("--limit", min=1, help="Only the first N questions of each file."),
     ] = None,
     every: EveryOption = 1,
+    as_typed: AsTypedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on judged questions, with intervals and what went wrong."""
@@ -132,6 +142,7 @@ def evaluate_command(
             fix="Give such a file with --none, and answerable questions as FILE.",
         )
     trained_terms = None if trained_on is None else read_trained_terms(trained_on, terms)
+    texts = _reader(terms, as_typed=as_typed)
     ranker = _load(model, precision)
     other = None if against is None else _load(against, precision)
 
@@ -139,7 +150,7 @@ def evaluate_command(
     from glossrank.report import make_report
 
     report = make_report(
-        _scores(ranker, questions, terms, label=model),
+        _scores(ranker, texts(questions), terms, label=model),
         questions,
         glossary=terms,
         model=model,
@@ -148,9 +159,12 @@ def evaluate_command(
         score_name="score" if ranker is None else "logit",
         calibration=None if ranker is None else load_calibration(ranker.model_path),
         against=(
-            None if against is None else (against, _scores(other, answerable, terms, label=against))
+            None
+            if against is None
+            else (against, _scores(other, texts(answerable), terms, label=against))
         ),
         trained_terms=trained_terms,
+        as_typed=as_typed,
     )
     if as_json:
         print_json(report.to_json())
@@ -170,6 +184,7 @@ def calibrate_command(
     glossary: GlossaryOption = None,
     none: NoneOption = None,
     every: EveryOption = 1,
+    as_typed: AsTypedOption = False,
     precision: PrecisionOption = PrecisionChoice.AUTO,
 ) -> None:
     """Fit probabilities and the threshold for "none of these" on held-out questions."""
@@ -178,7 +193,8 @@ def calibrate_command(
     terms = Glossary.load(glossary)
     questions = _read(file, none, terms, limit=None, every=every)
     model = _load(path, precision)
-    scores = _scores(model, questions, terms, label=folder)
+    texts = _reader(terms, as_typed=as_typed)
+    scores = _scores(model, texts(questions), terms, label=folder)
 
     from glossrank.calibration import CALIBRATION_FILE, expected_calibration_error, fit_calibration
     from glossrank.evaluation import shown_answers
@@ -275,9 +291,20 @@ def _load(model: str | Path, precision: PrecisionChoice) -> CrossEncoder | None:
     return CrossEncoder(model, precision=precision.value)
 
 
+def _reader(terms: Glossary, *, as_typed: bool) -> Callable[[Sequence[JudgedQuestion]], list[str]]:
+    """Questions as the ranker is to read them; as ``ask`` does, unless they are to stay as typed."""
+    spelling = Spelling(term.document for term in terms.terms)
+
+    def read(questions: Sequence[JudgedQuestion]) -> list[str]:
+        texts = [question.question for question in questions]
+        return texts if as_typed else [spelling.correct(text) for text in texts]
+
+    return read
+
+
 def _scores(
     ranker: CrossEncoder | None,
-    questions: Sequence[JudgedQuestion],
+    texts: Sequence[str],
     terms: Glossary,
     *,
     label: str,
@@ -288,7 +315,6 @@ def _scores(
     from glossrank.bm25 import bm25_scores
     from glossrank.training.compare import model_scores
 
-    texts = [question.question for question in questions]
     documents = [term.document for term in terms.terms]
     if ranker is None:
         return bm25_scores(texts, documents)
@@ -345,7 +371,8 @@ def _print_report(report: EvaluationReport) -> None:
     _print_worst(report)
     stdout().print(
         f"[dim]{report.answerable} answerable and {report.unanswerable} unanswerable questions, "
-        f"{report.terms} terms of {escape(report.glossary)}; 95% intervals by bootstrap[/]",
+        f"{report.terms} terms of {escape(report.glossary)}; questions read "
+        f"{'as typed' if report.as_typed else 'with slips corrected'}; 95% intervals by bootstrap[/]",
         highlight=False,
     )
 

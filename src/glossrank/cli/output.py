@@ -21,6 +21,10 @@ ModelOption = Annotated[
     str, typer.Option("--model", "-m", help="Packaged name, model folder or hub id.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+AsTypedOption = Annotated[
+    bool,
+    typer.Option("--as-typed", help="Read questions letter by letter; else slips are corrected."),
+]
 
 
 def load_model(model: str) -> CrossEncoder:

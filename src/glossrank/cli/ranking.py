@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from glossrank.cli.output import (
+    AsTypedOption,
     JsonOption,
     ModelOption,
     load_model,
@@ -37,6 +38,7 @@ def ask_command(
     ] = None,
     model: ModelOption = DEFAULT_MODEL,
     top: Annotated[int, typer.Option("--top", "-n", min=1, help="How many answers.")] = 5,
+    as_typed: AsTypedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find the terms of a glossary that answer a question."""
@@ -44,11 +46,12 @@ def ask_command(
 
     terms = Glossary.load(glossary)
     ranker = load_model(model)
-    answers = ask(question, glossary=terms, model=ranker, top_k=top)
+    answers = ask(question, glossary=terms, model=ranker, top_k=top, as_typed=as_typed)
     if as_json:
         print_json(
             {
                 "question": question,
+                "read_as": answers.read_as,
                 "model": model,
                 "glossary": terms.name,
                 "answered": answers.answered,
@@ -68,6 +71,8 @@ def ask_command(
         )
         return
     title(question)
+    if answers.read_as != question:
+        stdout().print(f"[dim]read as: {escape(answers.read_as)}[/]", highlight=False)
     if answers.none_of_these:
         stdout().print("[bold yellow]None of these terms seems to answer it.[/] The nearest ones:")
     calibrated = ranker.calibration is not None
