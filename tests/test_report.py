@@ -15,6 +15,7 @@ from glossrank.calibration import Calibration
 from glossrank.errors import OutputError
 from glossrank.judgments import JudgedQuestion
 from glossrank.report import MOST_CONFUSIONS, MOST_WORST, EvaluationReport, make_report
+from glossrank.report_page import write_html
 
 # Names that would break a page, a plot or a table.
 NAMES = ("<b>Cash & Co</b>", "$x_1$ rate", "現金", "Debt")
@@ -166,7 +167,7 @@ def test_the_page_stands_alone_and_says_what_the_report_says(
     tmp_path: Path, calibration: Calibration | None
 ) -> None:
     found = report(calibration=calibration, against=("other <model>", SCORES[[0, 1, 3]]))
-    found.write_html(tmp_path / "report.html")
+    write_html(found, tmp_path / "report.html")
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
     source = (tmp_path / "report.html").read_text(encoding="utf-8")
     page = Page(source)
@@ -189,7 +190,7 @@ def test_the_page_stands_alone_and_says_what_the_report_says(
 
 def test_the_same_report_is_the_same_page(tmp_path: Path) -> None:
     for name in ("a.html", "b.html"):
-        report(calibration=CURVE).write_html(tmp_path / name)
+        write_html(report(calibration=CURVE), tmp_path / name)
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
@@ -199,14 +200,14 @@ def test_a_report_without_a_mistake_says_so(tmp_path: Path) -> None:
         scores, [JudgedQuestion("Cash?", ("t0",), False)], glossary=TERMS, model="m", file="f"
     )
     assert (found.worst, found.confusions) == ((), ())
-    found.write_html(tmp_path / "r.html")
+    write_html(found, tmp_path / "r.html")
     assert "every first answer is right" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
 def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     with pytest.raises(OutputError, match=r"taken: expected room and permission"):
-        report().write_html(tmp_path / "taken")
+        write_html(report(), tmp_path / "taken")
     assert [p.name for p in tmp_path.iterdir()] == ["taken"]
 
 
@@ -216,9 +217,10 @@ def test_without_matplotlib_the_extra_is_named(tmp_path: Path) -> None:
         "sys.modules['matplotlib'] = None\n"
         "from pathlib import Path\n"
         "from glossrank.errors import MissingExtraError\n"
+        "from glossrank.report_page import write_html\n"
         "from tests.test_report import report\n"
         "try:\n"
-        f"    report().write_html(Path({str(tmp_path / 'r.html')!r}))\n"
+        f"    write_html(report(), Path({str(tmp_path / 'r.html')!r}))\n"
         "except MissingExtraError as error:\n"
         "    print(error)\n"
     )

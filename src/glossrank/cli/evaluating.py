@@ -171,7 +171,9 @@ def evaluate_command(
     else:
         _print_report(report)
     if html is not None:
-        report.write_html(html)
+        from glossrank.report_page import write_html
+
+        write_html(report, html)
         stderr().print(f"report -> {escape(str(html))}", soft_wrap=True)
 
 
