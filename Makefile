@@ -135,10 +135,12 @@ model: $(VENV)/ready-dev bi-encoder-there build/six-four
 	grep -h '"source": "unanswerable"' $(LARGE)/train.jsonl $(LARGE)/train-2.jsonl > build/hard-student.jsonl
 	cat build/new-part.jsonl >> build/hard-student.jsonl
 	$(TRAIN) build/hard-student.jsonl $(EVERY_TERM) --teacher build/groups-three.jsonl \
-		--base build/six-four --output build/finance-terms $(STUDENT) --set learning_rate=1e-4 \
+		--base build/six-four --output build/six-five $(STUDENT) --set learning_rate=1e-4 \
 		--set seed=71 --set questions_per_step=4 --set negatives=2 --set teacher_groups=10 \
 		--set averaged_share=0.25
-	$(BIN)/glossrank calibrate build/finance-terms $(LARGE)/dev.jsonl \
+	$(BIN)/python scripts/average_models.py build/six-five build/six-five \
+		build/six-four build/six-four build/six-four --output build/finance-terms
+	$(BIN)/glossrank calibrate build/finance-terms $(LARGE)/dev.jsonl --every 2 \
 		--glossary $(LARGE)/glossary.csv --none $(LARGE)/unanswerable-dev.jsonl --precision bf16
 
 # What the large data set promises, measured.

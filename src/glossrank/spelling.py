@@ -21,6 +21,9 @@ WORDS_FILE = Path(__file__).parent / "data" / "words.txt"
 """One word a line, most used first; made by ``scripts/build_words.py``."""
 
 _SHORTEST = 4
+# Regular forms of a known word are no slips, though they may not be listed: endings, and the fewest
+# letters before them ("pay|ed", but "geting" is "getting").
+_ENDINGS = {"es": 3, "ed": 3, "er": 3, "ing": 4}
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 # Rows of a keyboard; a key's neighbours are beside it or diagonally below and above it.
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
@@ -63,11 +66,18 @@ class Spelling:
         return best.capitalize() if word[0].isupper() else best
 
     def _known(self, word: str) -> bool:
-        if word in self._ranks or word in self._own:
+        if self._listed(word) or (word.endswith("s") and self._listed(word[:-1])):
             return True
-        # A regular plural, or what he, she or it does.
-        stem = word[:-1]
-        return word[-1] == "s" and (stem in self._ranks or stem in self._own)
+        return any(
+            word.endswith(ending)
+            and len(stem := word.removesuffix(ending)) >= fewest
+            and stem[-1] != "e"
+            and self._listed(stem)
+            for ending, fewest in _ENDINGS.items()
+        )
+
+    def _listed(self, word: str) -> bool:
+        return word in self._ranks or word in self._own
 
     def _rank(self, word: str) -> int:
         # A word of the glossary is as likely as one of the thousand most common ones.
