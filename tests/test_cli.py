@@ -322,3 +322,12 @@ def test_ctrl_c_leaves_a_checkpoint_and_a_way_to_resume(tiny_model: Path, tmp_pa
     assert "--resume" in stderr
     assert "Traceback" not in stderr
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.training", "pairs.csv"]
+
+
+def test_a_question_that_nothing_answers_is_told_so() -> None:
+    done = glossrank("ask", "Who paints the office walls?", "--top", "1")
+    assert "Perhaps none of these" in done.stdout
+    assert "answers it." in done.stdout
+    sure = glossrank("ask", "Which customer debts turned bad for good?", "--top", "1")
+    assert "Perhaps none of these" not in sure.stdout
+    assert "Bad Debts Written Off" in sure.stdout

@@ -74,7 +74,11 @@ def ask_command(
     if answers.read_as != question:
         stdout().print(f"[dim]read as: {escape(answers.read_as)}[/]", highlight=False)
     if answers.none_of_these:
-        stdout().print("[bold yellow]None of these terms seems to answer it.[/] The nearest ones:")
+        stdout().print(
+            f"[bold yellow]Perhaps none of these:[/] {answers.answered:.0%} likely that one of them "
+            "answers it.",
+            highlight=False,
+        )
     calibrated = ranker.calibration is not None
     columns = ("probability", "score") if calibrated else ("score",)
     table = new_table("", "term", "definition", *columns)
