@@ -59,7 +59,7 @@ class Spelling:
         lower = word.lower()
         if not (word[1:].islower() and lower.isascii()) or self._known(lower):
             return word
-        found = {near for near in _one_slip_away(lower) if self._known(near)}
+        found = {near for near in _one_slip_away(lower) if self._listed(near)}
         if not found:
             return word
         best = min(found, key=lambda near: (self._rank(near), near))
