@@ -22,7 +22,7 @@ def test_dividends_come_first(model: CrossEncoder, glossary: Glossary) -> None:
     answers = ask(question, glossary=glossary, model=model, top_k=5)
     assert [a.place for a in answers] == [1, 2, 3, 4, 5]
     about = ["ividend" in a.term.document for a in answers]
-    # Three of the five; the second is Return on Investment (benchmarks/LOG.md says why).
+    # Three of the five; the second is Return on Equity (benchmarks/LOG.md says why).
     assert about[0]
     assert sum(about) >= 3
     assert [a.score for a in answers] == sorted((a.score for a in answers), reverse=True)
