@@ -29,7 +29,7 @@ import torch
 from numpy.typing import NDArray
 
 from glossrank import CrossEncoder, Glossary
-from glossrank.engines.openvino import cpu_has_amx_bf16
+from glossrank.engines.openvino import cpu_has_bf16
 from glossrank.glossary import FINANCE_TERMS
 from glossrank.judgments import read_questions
 from glossrank.model_names import DEFAULT_MODEL, PACKAGED_MODELS
@@ -132,7 +132,7 @@ def main() -> None:
         print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
     first = next(iter(scorers))
     base = statistics.median(seconds[first]["many"])
-    machine = f"{processor()}; AMX-BF16: {'yes' if cpu_has_amx_bf16() else 'no'}"
+    machine = f"{processor()}; bf16 in hardware: {'yes' if cpu_has_bf16() else 'no'}"
     libraries = ", ".join(
         f"{p} {version(p)}" for p in ("sentence-transformers", "torch", "openvino")
     )

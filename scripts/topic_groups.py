@@ -27,8 +27,8 @@ import numpy as np
 
 from glossrank import Glossary
 from glossrank.bm25 import bm25_scores
-from glossrank.evaluation import content_stems
 from glossrank.judgments import read_questions
+from glossrank.stems import content_stems
 from glossrank.training.examples import FORMS, Candidate, from_questions
 from glossrank.training.jobs import united
 

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from glossrank.encoding import Batch, PairEncoder
-from glossrank.engines.openvino import OpenVINOEngine, cpu_has_amx_bf16, resolve_precision
+from glossrank.engines.openvino import OpenVINOEngine, cpu_has_bf16, resolve_precision
 from glossrank.model_folder import load_model_folder
 from tests.conftest import WORDS
 
@@ -106,11 +106,11 @@ def test_precision_follows_the_cpu(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("flags\t\t: fpu avx512_bf16 amx_bf16 amx_tile\n")
     on_x86 = platform.machine() in ("x86_64", "AMD64")
-    assert cpu_has_amx_bf16(cpuinfo) is on_x86
+    assert cpu_has_bf16(cpuinfo) is on_x86
     cpuinfo.write_text("flags\t\t: fpu avx512_bf16\n")
-    assert not cpu_has_amx_bf16(cpuinfo)
-    assert not cpu_has_amx_bf16(tmp_path / "none")
-    assert resolve_precision("auto") == ("bf16" if cpu_has_amx_bf16() else "fp32")
+    assert not cpu_has_bf16(cpuinfo)
+    assert not cpu_has_bf16(tmp_path / "none")
+    assert resolve_precision("auto") == ("bf16" if cpu_has_bf16() else "fp32")
     assert resolve_precision("bf16") == "bf16"
     with pytest.raises(ValueError, match="int3"):
         resolve_precision("int3")  # type: ignore[arg-type]

@@ -1,40 +1,50 @@
-"""BM25, the baseline that any model must beat, and the first place to look for hard negatives."""
+"""BM25: the baseline that any model must beat, and a first look at long glossaries."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import bm25s
 import numpy as np
 from numpy.typing import NDArray
-
-from glossrank.errors import MissingExtraError
 
 FloatArray = NDArray[np.float32]
 
 
-def bm25_scores(questions: Sequence[str], documents: Sequence[str]) -> FloatArray:
-    """``[questions, documents]`` BM25 scores (Lucene's variant, English stop words).
+class BM25Index:
+    """Documents indexed by their words (Robertson et al. 1994, Lucene's variant).
 
-    Robertson et al. 1994; bm25s with its defaults k1 = 1.5, b = 0.75.
+    bm25s with its defaults: k1 = 1.5, b = 0.75, English stop words.
 
-    Raises:
-        MissingExtraError: bm25s is not installed.
+    Args:
+        documents: at least one; their order is the order of the scores.
     """
-    try:
-        import bm25s
-    except ImportError as error:
-        raise MissingExtraError(
-            feature="the BM25 baseline", extra="train", missing="bm25s"
-        ) from error
-    corpus = bm25s.tokenize(list(documents), stopwords="en", return_ids=False, show_progress=False)
-    if not any(corpus):
+
+    def __init__(self, documents: Sequence[str]) -> None:
+        self._size = len(documents)
+        self._index = None
+        corpus = _words(documents)
         # Nothing but stop words: bm25s cannot index that, and nothing could match.
-        return np.zeros((len(questions), len(documents)), dtype=np.float32)
-    index = bm25s.BM25()
-    index.index(corpus, show_progress=False)
-    tokens = bm25s.tokenize(list(questions), stopwords="en", return_ids=False, show_progress=False)
-    rows = [
-        index.get_scores(words) if words else np.zeros(len(documents), dtype=np.float32)
-        for words in tokens
-    ]
-    return np.stack(rows).astype(np.float32)
+        if any(corpus):
+            self._index = bm25s.BM25()
+            self._index.index(corpus, show_progress=False)
+
+    def scores(self, question: str) -> FloatArray:
+        """fp32 ``[documents]``; 0 where no word is shared."""
+        words = _words([question])[0]
+        if self._index is None or not words:
+            return np.zeros(self._size, dtype=np.float32)
+        return np.asarray(self._index.get_scores(words), dtype=np.float32)
+
+
+def bm25_scores(questions: Sequence[str], documents: Sequence[str]) -> FloatArray:
+    """``[questions, documents]`` BM25 scores."""
+    index = BM25Index(documents)
+    return np.stack([index.scores(question) for question in questions])
+
+
+def _words(texts: Sequence[str]) -> list[list[str]]:
+    found: list[list[str]] = bm25s.tokenize(
+        list(texts), stopwords="en", return_ids=False, show_progress=False
+    )
+    return found

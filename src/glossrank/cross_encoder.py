@@ -7,10 +7,11 @@ written for it can call this class unchanged; what runs is glossrank's own engin
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
@@ -18,14 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glossrank import activations
-from glossrank.calibration import Calibration, load_calibration
-from glossrank.encoding import PairEncoder
+from glossrank.calibration import CALIBRATION_FILE, Calibration, load_calibration
+from glossrank.encoding import Batch, IntArray, PairEncoder
 from glossrank.engines.openvino import OpenVINOEngine, Precision
 from glossrank.errors import MissingExtraError, ModelFolderError
 from glossrank.model_folder import (
     CONFIG_FILE,
     SENTENCE_TRANSFORMERS_FILE,
     TOKENIZER_CONFIG_FILE,
+    TOKENIZER_FILE,
+    WEIGHTS_FILE,
     load_model_folder,
 )
 from glossrank.model_names import find_folder
@@ -72,7 +75,7 @@ class CrossEncoder:
         device: ``"cpu"``, ``torch.device("cpu")`` or None.
         cache_folder, revision, token, local_files_only: for hub ids, see
             :func:`glossrank.model_names.find_folder`.
-        precision: ``"fp32"``, ``"bf16"``, or ``"auto"``: bf16 where the CPU has AMX-BF16.
+        precision: ``"fp32"``, ``"bf16"``, or ``"auto"``: bf16 where the CPU computes in it.
         trust_remote_code, backend: accepted for sentence-transformers' callers; no remote
             code is ever run, and the engine is always glossrank's.
         model_kwargs, processor_kwargs, tokenizer_kwargs, config_kwargs: must be empty.
@@ -193,6 +196,15 @@ class CrossEncoder:
         """``"fp32"`` or ``"bf16"``, as chosen or found."""
         return self._engine.precision
 
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the folder's weights, tokenizer and calibration, 64 hexadecimal digits."""
+        digest = hashlib.sha256()
+        for name in (WEIGHTS_FILE, TOKENIZER_FILE, CONFIG_FILE, CALIBRATION_FILE):
+            file = self._folder.path / name
+            digest.update(file.read_bytes() if file.is_file() else b"")
+        return digest.hexdigest()
+
     @property
     def model_path(self) -> Path:
         """The folder that the model was read from."""
@@ -265,8 +277,19 @@ class CrossEncoder:
         Raises:
             ModelFolderError: the weights are so large that a logit is not finite.
         """
-        logits = np.empty(len(pairs), dtype=np.float32)
-        for batch in self._encoder.batches(pairs, max_pairs=batch_size):
+        return self._run(self._encoder.batches(pairs, max_pairs=batch_size), len(pairs))
+
+    def tokenize(self, texts: Sequence[str]) -> list[IntArray]:
+        """Token ids of each text, int32, for :meth:`logits_of_ids`: a text asked often is cut once."""
+        return self._encoder.tokenize(texts)
+
+    def logits_of_ids(self, pairs: Sequence[tuple[IntArray, IntArray]]) -> FloatArray:
+        """As :meth:`logits`, for texts that :meth:`tokenize` has made ids of."""
+        return self._run(self._encoder.batches_of_ids(pairs), len(pairs))
+
+    def _run(self, batches: Iterable[Batch], count: int) -> FloatArray:
+        logits = np.empty(count, dtype=np.float32)
+        for batch in batches:
             logits[batch.rows] = self._engine.logits(batch)
         if not np.isfinite(logits).all():
             raise ModelFolderError(

@@ -135,6 +135,16 @@ class PairEncoder:
         texts = list(dict.fromkeys(text for pair in pairs for text in pair))
         token_ids = dict(zip(texts, self.tokenize(texts), strict=True))
         encoded = [(token_ids[query], token_ids[document]) for query, document in pairs]
+        yield from self.batches_of_ids(encoded, token_budget=token_budget, max_pairs=max_pairs)
+
+    def batches_of_ids(
+        self,
+        encoded: Sequence[tuple[IntArray, IntArray]],
+        *,
+        token_budget: int = TOKEN_BUDGET,
+        max_pairs: int | None = None,
+    ) -> Iterator[Batch]:
+        """As :meth:`batches`, for texts that :meth:`tokenize` has made ids of."""
         room = self._max_length - self._specials
         kept = np.array(
             [truncated_lengths(len(q), len(d), room) for q, d in encoded], dtype=np.int32
@@ -145,7 +155,7 @@ class PairEncoder:
 
     def _assemble(
         self,
-        encoded: list[tuple[IntArray, IntArray]],
+        encoded: Sequence[tuple[IntArray, IntArray]],
         kept: IntArray,
         lengths: IntArray,
         rows: NDArray[np.int64],

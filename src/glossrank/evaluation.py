@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from glossrank.calibration import (
 from glossrank.errors import MissingExtraError
 from glossrank.glossary import Glossary
 from glossrank.judgments import JudgedQuestion
+from glossrank.stems import content_stems
 
 MEASURES = ("nDCG@10", "RR@10", "P@1")
 """ir_measures' names; RR@10 is the reciprocal rank whose mean is MRR@10."""
@@ -35,16 +35,6 @@ LONG_QUESTION = 80
 _PERCENTILES = (2.5, 97.5)
 # How many numbers a bootstrap holds at once; 16 MB.
 _DRAWS_AT_ONCE = 2_000_000
-# Function words, and the words with which questions ask.
-_STOP_WORDS = """
-a about all also am an and any are as at be been being but by can could did do does doing
-done each every for from get gets getting give given go goes going got had has have having
-he her him his how i if in into is it its just know let like made make makes many may me
-might more most much must my no not of off on one only or other our out over own per put
-say see shall she should show so some such take tell than that the their them then there
-these they thing things this those to too under up us very want was we were what whats when
-where which while who whom whose why will with without would you your
-"""
 
 FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
@@ -325,6 +315,48 @@ def none_figures(
     )
 
 
+@dataclass(frozen=True)
+class ShortlistFigures:
+    """What is lost where only shortlisted terms are scored.
+
+    Attributes:
+        size: terms that are scored, on average.
+        recall: share of the right terms that are among them.
+        overlap: share of the ten first answers of all terms that are still among the ten first.
+        ndcg, exhaustive_ndcg: nDCG@10 with and without the shortlist.
+    """
+
+    size: float
+    recall: float
+    overlap: float
+    ndcg: float
+    exhaustive_ndcg: float
+
+
+def shortlist_figures(
+    scores: FloatArray, relevant: Sequence[Sequence[int]], kept: BoolArray
+) -> ShortlistFigures:
+    """The same scores with and without the terms that a shortlist leaves out.
+
+    Args:
+        scores: ``[questions, terms]``, higher is better.
+        relevant: columns that answer each question, at least one each.
+        kept: ``[questions, terms]``, whether a term is on the shortlist.
+    """
+    below = np.where(kept, scores, scores.min() - 1)
+    tops = [(-some).argsort(axis=1, kind="stable")[:, :SHOWN_ANSWERS] for some in (scores, below)]
+    overlap = [len(set(a.tolist()) & set(b.tolist())) / len(a) for a, b in zip(*tops, strict=True)]
+    recall = [float(kept[row, list(columns)].mean()) for row, columns in enumerate(relevant)]
+    ndcg = [float(per_question(some, relevant)["nDCG@10"].mean()) for some in (below, scores)]
+    return ShortlistFigures(
+        size=float(kept.sum(axis=1).mean()),
+        recall=float(np.mean(recall)),
+        overlap=float(np.mean(overlap)),
+        ndcg=ndcg[0],
+        exhaustive_ndcg=ndcg[1],
+    )
+
+
 def shown_answers(
     scores: FloatArray, relevant: Sequence[Sequence[int]]
 ) -> tuple[FloatArray, BoolArray]:
@@ -403,24 +435,3 @@ def _confusable_terms(glossary: Glossary, words: Mapping[str, frozenset[str]]) -
         uses = Counter(word for term_id in family for word in words[term_id])
         found.update(i for i in family if any(uses[word] > 1 for word in words[i]))
     return frozenset(found)
-
-
-def content_stems(text: str) -> frozenset[str]:
-    bare = re.sub(r"['\N{RIGHT SINGLE QUOTATION MARK}]", "", text.lower())
-    found: Iterable[str] = re.findall(r"[^\W_]+", bare)
-    stop = _STOP_WORDS.split()
-    return frozenset(_stem(word) for word in found if word not in stop)
-
-
-def _stem(word: str) -> str:
-    """Without plural, -ing, -ed and a last e: enough to join payable and payables."""
-    if word.endswith("ies") and len(word) > 4:
-        word = word[:-3] + "y"
-    elif word.endswith("s") and not word.endswith("ss") and len(word) > 3:
-        word = word[:-1]
-    for ending in ("ing", "ed", "e"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            word = word[: -len(ending)]
-            break
-    # "netting" has become "nett" by now.
-    return word[:-1] if len(word) > 3 and word[-1] == word[-2] else word

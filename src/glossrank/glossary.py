@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from glossrank.columns import NEEDED, guess_columns
 from glossrank.errors import InputError
-from glossrank.tables import Row, cell_text, read_rows
+from glossrank.readers import read_records
+from glossrank.tables import Row, cell_text
+from glossrank.template import DEFAULT_TEMPLATE, Template
+
+if TYPE_CHECKING:
+    from glossrank.cross_encoder import CrossEncoder
+    from glossrank.search import Answers, Searcher
 
 FINANCE_TERMS = Path(__file__).parent / "data" / "finance-terms"
-COLUMNS = ("term", "definition")
+DEFAULT_TOP_K = 5
+# Of a generated id that would be another term's too: hexadecimal digits of its definition's hash.
+_HASH_LENGTH = 6
 
 
 @dataclass(frozen=True)
@@ -24,6 +39,11 @@ class Term:
         family: the group of terms it belongs to, or "".
         split: "train", "dev" or "test" in a data set made for training, else "". Terms of
             "dev" and "test" come into no training pair.
+        synonyms: other names and acronyms.
+        formula: how it is computed, or "".
+        owner: who answers for the definition, or "".
+        tags: words to sort by; the model reads them only if the template says so.
+        source: where the definition is from, or "".
     """
 
     id: str
@@ -31,58 +51,214 @@ class Term:
     definition: str
     family: str = ""
     split: str = ""
+    synonyms: tuple[str, ...] = ()
+    formula: str = ""
+    owner: str = ""
+    tags: tuple[str, ...] = ()
+    source: str = ""
 
     @property
     def document(self) -> str:
-        """The text that the model reads, in the form of the model card's training data."""
-        return f"{self.term} can be defined as {self.definition}"
+        """The text that the model reads, by the default template."""
+        return self.render(Template(DEFAULT_TEMPLATE))
+
+    def render(self, template: Template) -> str:
+        """The text that the model reads, by a template."""
+        return template.render(
+            {
+                "id": self.id,
+                "term": self.term,
+                "definition": self.definition,
+                "synonyms": ", ".join(self.synonyms),
+                "formula": self.formula.rstrip("."),
+                "family": self.family,
+                "owner": self.owner,
+                "tags": ", ".join(self.tags),
+                "source": self.source,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class TermsRead:
+    """What a source holds, the broken parts too.
+
+    Attributes:
+        name: of the source, fit to be shown.
+        terms: in the source's order, ids distinct.
+        lines: id to the line or row of the source.
+        problems: one error for each row that could not be used.
+        notes: which columns were guessed, what was left out and why.
+    """
+
+    name: str
+    terms: tuple[Term, ...]
+    lines: Mapping[str, int]
+    problems: tuple[InputError, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Glossary:
-    """Terms with distinct ids, in file order."""
+    """Terms with distinct ids, in their source's order.
+
+    Attributes:
+        name: where they are from.
+        template: what the model reads of a term, see :mod:`glossrank.template`.
+        notes: what to know about how the source was read; not part of the content.
+    """
 
     name: str
     terms: tuple[Term, ...]
+    template: str = DEFAULT_TEMPLATE
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    _searchers: dict[Any, Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False, hash=False
+    )
 
     def __len__(self) -> int:
         return len(self.terms)
 
     @classmethod
-    def load(cls, path: Path | None = None) -> Glossary:
-        """Read a glossary from CSV, TSV, JSONL or JSON; without a path, the shipped one.
+    def load(
+        cls,
+        source: str | Path | None = None,
+        *,
+        columns: Mapping[str, str] | None = None,
+        query: str | None = None,
+        sheet: str | None = None,
+        template: str = DEFAULT_TEMPLATE,
+    ) -> Glossary:
+        """Read a glossary; without a source, the shipped one.
 
-        The columns ``term`` and ``definition`` are needed; ``id`` (else made from the
-        term), ``family`` and ``split`` are used where they are there.
+        Args:
+            source: a CSV, TSV, JSONL, JSON, YAML, Excel or Parquet file, a dbt project's folder
+                or manifest, or a database URL.
+            columns: field to column, where the guess by name is wrong or fails.
+            query: the SQL or table of a database.
+            sheet: of an Excel file.
+            template: what the model reads of a term.
 
         Raises:
             InputError: the first thing that is wrong, with its line.
+            MissingExtraError: the packages for this kind of source are not installed.
         """
-        file = FINANCE_TERMS / "glossary.csv" if path is None else path
-        terms: dict[str, Term] = {}
-        lines: dict[str, int] = {}
-        for row in read_rows(file, columns=COLUMNS):
-            if isinstance(row, InputError):
-                raise row
-            term = _term(file, row)
-            if term.id in terms:
-                raise InputError(
-                    file=file,
-                    line=row.line,
-                    expected="every term and id once",
-                    found=f"{term.id!r} again, first on line {lines[term.id]}",
-                    fix="Remove one, or give them different ids.",
-                )
-            terms[term.id] = term
-            lines[term.id] = row.line
-        if not terms:
-            raise InputError(
-                file=file,
-                expected="at least one term",
-                found="a header and nothing else",
-                fix="Fill the file.",
-            )
-        return cls(name=str(path or "finance-terms"), terms=tuple(terms.values()))
+        Template(template)
+        found = read_terms(source, columns=columns, query=query, sheet=sheet)
+        if found.problems:
+            raise found.problems[0]
+        return cls(name=found.name, terms=found.terms, template=template, notes=found.notes)
+
+    @cached_property
+    def documents(self) -> tuple[str, ...]:
+        """The text that the model reads of each term, in the order of :attr:`terms`."""
+        template = Template(self.template)
+        return tuple(term.render(template) for term in self.terms)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the contents and the template, 64 hexadecimal digits.
+
+        Two glossaries with the same terms have the same one, whatever their order, file or
+        name.
+        """
+        terms = sorted((asdict(term) for term in self.terms), key=lambda term: str(term["id"]))
+        content = json.dumps([self.template, terms], ensure_ascii=False, sort_keys=True)
+        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def searcher(self, model: str | CrossEncoder | None = None) -> Searcher:
+        """The glossary prepared for a model: definitions tokenised, names and shortlist indexed.
+
+        Made once for each model and kept.
+
+        Args:
+            model: a loaded one, or a packaged name, folder or hub id; else the shipped one.
+        """
+        # Here, because a glossary can be read, compared and checked without an engine.
+        from glossrank.search import Searcher
+
+        key = model if model is None or isinstance(model, str) else id(model)
+        if key not in self._searchers:
+            self._searchers[key] = Searcher(self, model)
+        searcher: Searcher = self._searchers[key]
+        return searcher
+
+    def search(
+        self,
+        question: str,
+        top_k: int = DEFAULT_TOP_K,
+        *,
+        model: str | CrossEncoder | None = None,
+        as_typed: bool = False,
+        explain: bool = False,
+    ) -> Answers:
+        """The best ``top_k`` terms for a question; see :meth:`glossrank.search.Searcher.search`."""
+        return self.searcher(model).search(question, top_k, as_typed=as_typed, explain=explain)
+
+    def search_many(
+        self,
+        questions: Sequence[str],
+        top_k: int = DEFAULT_TOP_K,
+        *,
+        model: str | CrossEncoder | None = None,
+        as_typed: bool = False,
+        show_progress_bar: bool = False,
+    ) -> Iterator[Answers]:
+        """Answers to each question, in order; see :mod:`glossrank.many` for files of them."""
+        return self.searcher(model).search_many(
+            questions, top_k, as_typed=as_typed, show_progress_bar=show_progress_bar
+        )
+
+
+def read_terms(
+    source: str | Path | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    query: str | None = None,
+    sheet: str | None = None,
+) -> TermsRead:
+    """All terms of a source and all that is wrong in it.
+
+    Raises:
+        InputError: the source as a whole cannot be used.
+        MissingExtraError: the packages for this kind of source are not installed.
+    """
+    file = FINANCE_TERMS / "glossary.csv" if source is None else source
+    records = read_records(file, query=query, sheet=sheet)
+    header = list(
+        dict.fromkeys(name for row in records.rows if isinstance(row, Row) for name in row.values)
+    )
+    if not records.rows:
+        raise InputError(
+            file=records.name,
+            expected="at least one term",
+            found="a header and nothing else",
+            fix="Fill the file.",
+        )
+    good = [row for row in records.rows if isinstance(row, Row)]
+    problems = [row for row in records.rows if isinstance(row, InputError)]
+    notes = list(records.notes)
+    entries: list[tuple[int, Term, bool]] = []
+    if good:
+        chosen, guessed = guess_columns(header, columns or {}, file=records.name)
+        notes += guessed
+        for row in good:
+            term = _term(records.name, row, chosen)
+            if isinstance(term, InputError):
+                problems.append(term)
+            else:
+                entries.append((row.line, term, bool(_cell(row, chosen, "id"))))
+    terms, lines, clashes, repeated = _distinct(records.name, entries, unit=records.unit)
+    problems += clashes
+    problems.sort(key=lambda problem: problem.line or 0)
+    name = "finance-terms" if source is None else records.name
+    return TermsRead(name, tuple(terms), lines, tuple(problems), (*notes, *repeated))
+
+
+def split_list(value: str) -> tuple[str, ...]:
+    """Parts of a cell: separated by semicolons, bars or line ends, else by commas."""
+    parts = re.split(r"[;|\n]" if re.search(r"[;|\n]", value) else ",", value)
+    return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
 
 def slug(term: str) -> str:
@@ -91,17 +267,101 @@ def slug(term: str) -> str:
     return re.sub(r"[\W_]+", "-", bare.lower().replace("'", "")).strip("-") or term
 
 
-def _term(file: Path, row: Row) -> Term:
-    texts = {}
-    for name in COLUMNS:
-        text = cell_text(file, row, name)
+def _cell(row: Row, columns: Mapping[str, str], name: str) -> str:
+    """A field as text; "" where there is no such column or cell."""
+    value = row.values.get(columns.get(name, ""))
+    # A float that is not itself is how tables say "nothing".
+    if value is None or value != value or isinstance(value, dict | list):
+        return ""
+    return str(value).strip()
+
+
+def _list(row: Row, columns: Mapping[str, str], name: str) -> tuple[str, ...]:
+    value = row.values.get(columns.get(name, ""))
+    if isinstance(value, list):
+        return tuple(dict.fromkeys(str(part).strip() for part in value if str(part).strip()))
+    return split_list(_cell(row, columns, name))
+
+
+def _term(file: str, row: Row, columns: Mapping[str, str]) -> Term | InputError:
+    values = dict(row.values)
+    for name in NEEDED:
+        column = columns[name]
+        # An account may be called 101.
+        if name == "term" and isinstance(values.get(column), int) and values[column] is not True:
+            values[column] = str(values[column])
+        text = cell_text(file, Row(row.line, {column: None, **values}), column)
         if isinstance(text, InputError):
-            raise text
-        texts[name] = text.strip()
+            return text
+        values[column] = text.strip()
+    term = str(values[columns["term"]])
     return Term(
-        id=str(row.values.get("id") or "").strip() or slug(texts["term"]),
-        term=texts["term"],
-        definition=texts["definition"],
-        family=str(row.values.get("family") or ""),
-        split=str(row.values.get("split") or ""),
+        id=_cell(row, columns, "id") or slug(term),
+        term=term,
+        definition=str(values[columns["definition"]]),
+        family=_cell(row, columns, "family"),
+        split=_cell(row, columns, "split"),
+        synonyms=_list(row, columns, "synonyms"),
+        formula=_cell(row, columns, "formula"),
+        owner=_cell(row, columns, "owner"),
+        tags=_list(row, columns, "tags"),
+        source=_cell(row, columns, "source"),
     )
+
+
+def _distinct(
+    file: str, entries: Sequence[tuple[int, Term, bool]], *, unit: str
+) -> tuple[list[Term], dict[str, int], list[InputError], list[str]]:
+    """Terms with ids of their own.
+
+    An id that the source gives must be given once. One that was made from the name and would be
+    another term's too gets a hash of the definition, in all of its terms, so that no id depends
+    on the order. A row that says the same as another is left out.
+    """
+    given = {term.id for _, term, own in entries if own}
+    made = Counter({(term.id, term.definition) for _, term, own in entries if not own})
+    bare = Counter(term_id for term_id, _ in made)
+    terms: dict[str, Term] = {}
+    lines: dict[str, int] = {}
+    problems: list[InputError] = []
+    repeated: list[str] = []
+    renamed: list[str] = []
+    for line, found, own in entries:
+        term = found
+        if not own and (bare[term.id] > 1 or term.id in given):
+            digest = hashlib.sha256(term.definition.encode("utf-8")).hexdigest()
+            term = replace(term, id=f"{term.id}-{digest[:_HASH_LENGTH]}")
+            renamed.append(term.id)
+        if term.id in terms and terms[term.id].definition == term.definition and not own:
+            repeated.append(f"{unit} {line} repeats {unit} {lines[term.id]} ({term.term!r})")
+            continue
+        if term.id in terms:
+            problems.append(
+                InputError(
+                    file=file,
+                    line=line,
+                    expected="every id once",
+                    found=f"{term.id!r} again, first on {unit} {lines[term.id]}",
+                    fix="Remove one, or give them different ids.",
+                )
+            )
+            continue
+        terms[term.id] = term
+        lines[term.id] = line
+    return list(terms.values()), lines, problems, _notes(repeated, renamed)
+
+
+def _notes(repeated: Sequence[str], renamed: Sequence[str]) -> list[str]:
+    notes = []
+    if repeated:
+        notes.append(f"left out: {_some(repeated)}")
+    if renamed:
+        notes.append(
+            f"same name, other definition: {len(renamed)} ids with a hash ({_some(renamed)})"
+        )
+    return notes
+
+
+def _some(texts: Iterable[str]) -> str:
+    listed = list(texts)
+    return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")

@@ -15,7 +15,7 @@ from statistics import mean
 
 from glossrank.errors import InputError, PairsError
 from glossrank.glossary import Glossary
-from glossrank.tables import Row, cell_text, read_rows
+from glossrank.tables import DELIMITERS, Row, cell_text, read_rows, read_text
 
 TEXT_COLUMNS = ("sentence_0", "sentence_1")
 PAIR_COLUMNS = (*TEXT_COLUMNS, "label")
@@ -108,8 +108,32 @@ def read_text_pairs(path: Path) -> list[tuple[str, str]]:
     return pairs
 
 
+def read_question_texts(path: Path) -> list[str]:
+    """Questions of a file of lines, or of rows with a column ``question``; blank lines are none.
+
+    Raises:
+        InputError: the file cannot be read, a row is broken, or there is no question.
+    """
+    if path.suffix.lower() in (*DELIMITERS, ".jsonl", ".json"):
+        texts = []
+        for row in read_rows(path, columns=("question",)):
+            text = row if isinstance(row, InputError) else cell_text(path, row, "question")
+            if isinstance(text, InputError):
+                raise text
+            texts.append(text)
+    else:
+        # Not splitlines(), which also cuts at characters such as U+2028.
+        lines = read_text(path).split("\n")
+        texts = [line.rstrip("\r") for line in lines if line.strip()]
+    if not texts:
+        raise InputError(
+            file=path, expected="at least one question", found="none", fix="Fill the file."
+        )
+    return texts
+
+
 def read_questions(
-    path: Path, glossary: Glossary, *, allow_none: bool = False
+    path: Path, glossary: Glossary | None, *, allow_none: bool = False
 ) -> list[JudgedQuestion]:
     """Judged questions: JSONL with ``question``, ``relevant`` (term ids) and ``typo``.
 
@@ -119,7 +143,7 @@ def read_questions(
     Raises:
         InputError: a row is broken, or names a term that the glossary does not have.
     """
-    known = {term.id for term in glossary.terms}
+    known = None if glossary is None else {term.id for term in glossary.terms}
     questions: list[JudgedQuestion] = []
     for row in read_rows(path, columns=("question", "relevant")):
         if isinstance(row, InputError):
@@ -129,13 +153,16 @@ def read_questions(
             raise text
         relevant = row.values["relevant"]
         ids = relevant if isinstance(relevant, list) else []
-        strangers = [t for t in ids if not isinstance(t, str) or t not in known]
+        strangers = [
+            t for t in ids if not isinstance(t, str) or (known is not None and t not in known)
+        ]
         missing = not ids and not (allow_none and relevant == [])
         if missing or strangers or len(set(ids)) < len(ids):
             raise InputError(
                 file=path,
                 line=row.line,
-                expected=f"different ids of terms of the glossary {glossary.name}",
+                expected="different ids of terms"
+                + ("" if glossary is None else f" of the glossary {glossary.name}"),
                 found=repr(strangers or relevant),
                 fix="Correct the ids, or give the glossary that belongs to the questions.",
             )

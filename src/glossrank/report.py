@@ -18,10 +18,12 @@ from glossrank.evaluation import (
     Interval,
     NoneFigures,
     PairedDifference,
+    ShortlistFigures,
     bootstrap_interval,
     none_figures,
     paired_bootstrap,
     per_question,
+    shortlist_figures,
     slices,
 )
 from glossrank.glossary import Glossary
@@ -32,6 +34,7 @@ MOST_CONFUSIONS = 20
 _HISTOGRAM_BINS = 30
 
 FloatArray = NDArray[np.floating[Any]]
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ class EvaluationReport:
         as_typed: whether the ranker read the questions with their slips; else corrected.
         measures: over the answerable questions, with 95% intervals.
         slices: the same for the kinds of :func:`glossrank.evaluation.slices`.
+        shortlist: what ``ask`` loses on a glossary that it shortlists; else None.
         none: over all questions; its probability parts are None without a calibration.
         worst: lowest nDCG@10 first, then the widest lead of the wrong answer.
         confusions: most frequent first; a question wants its first relevant term.
@@ -123,6 +127,7 @@ class EvaluationReport:
     measures: Mapping[str, Interval]
     slices: Mapping[str, SliceFigures]
     comparison: Comparison | None
+    shortlist: ShortlistFigures | None
     none: NoneFigures
     scores: ScoreHistogram
     worst: tuple[WorstQuestion, ...]
@@ -154,6 +159,7 @@ def make_report(
     against: tuple[str, FloatArray] | None = None,
     trained_terms: frozenset[str] | None = None,
     as_typed: bool = False,
+    shortlisted: BoolArray | None = None,
 ) -> EvaluationReport:
     """All figures of one model on one set of questions.
 
@@ -164,6 +170,7 @@ def make_report(
         against: another model's name and scores ``[answerable questions, terms]``.
         trained_terms: ids of terms that the model was trained on.
         as_typed: whether the scores are of questions with their slips; else corrected.
+        shortlisted: ``[answerable questions, terms]``, which terms a shortlist keeps.
 
     Raises:
         MissingExtraError: ir_measures is not installed.
@@ -199,6 +206,7 @@ def make_report(
             for name, mask in slices(answerable, glossary, trained_terms).items()
         },
         comparison=None if against is None else _comparison(values, relevant, *against),
+        shortlist=None if shortlisted is None else shortlist_figures(ranked, relevant, shortlisted),
         none=none_figures(ranked, relevant, nothing, calibration=calibration),
         scores=_histogram(ranked, relevant, nothing),
         worst=worst,
@@ -218,6 +226,17 @@ def none_rows(none: NoneFigures) -> list[tuple[str, str]]:
         ("threshold", none.threshold, ".4f"),
     )
     return [(label, f"{value:{form}}") for label, value, form in figures if value is not None]
+
+
+def shortlist_rows(found: ShortlistFigures) -> list[tuple[str, str]]:
+    """The figures in words; for a table with two columns."""
+    return [
+        ("terms scored, on average", f"{found.size:.1f}"),
+        ("right terms among them", f"{found.recall:.1%}"),
+        ("first ten answers kept", f"{found.overlap:.1%}"),
+        ("nDCG@10", f"{found.ndcg:.3f}"),
+        ("nDCG@10 where every term is scored", f"{found.exhaustive_ndcg:.3f}"),
+    ]
 
 
 def _intervals(values: Mapping[str, NDArray[np.float64]]) -> dict[str, Interval]:

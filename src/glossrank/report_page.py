@@ -17,7 +17,13 @@ from glossrank.calibration import SHOWN_ANSWERS
 from glossrank.errors import MissingExtraError
 from glossrank.evaluation import Interval
 from glossrank.output import new_file
-from glossrank.report import EvaluationReport, RankedTerm, SliceFigures, none_rows
+from glossrank.report import (
+    EvaluationReport,
+    RankedTerm,
+    SliceFigures,
+    none_rows,
+    shortlist_rows,
+)
 
 # Colours are named once, as CSS variables; matplotlib draws with stand-ins, which
 # are replaced by the variables' names in its SVG.
@@ -108,6 +114,14 @@ def _page(report: EvaluationReport) -> str:
         charts.get("reliability", ""),
         "<h2>Which terms were confused</h2>",
         _confusions_table(report),
+        *(
+            ()
+            if report.shortlist is None
+            else (
+                "<h2>Shortlist</h2>",
+                _table(["figure", "#value"], shortlist_rows(report.shortlist)),
+            )
+        ),
         "<h2>Worst questions</h2>",
         _worst_table(report),
         "<h2>What the figures mean</h2>",

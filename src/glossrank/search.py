@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import overload
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glossrank.cross_encoder import CrossEncoder
-from glossrank.glossary import Glossary, Term
+from glossrank.encoding import IntArray
+from glossrank.glossary import DEFAULT_TOP_K, Glossary, Term
+from glossrank.model_names import DEFAULT_MODEL
+from glossrank.names import Named, NamedBy, NameIndex
+from glossrank.reasons import Reasons, explain_answers
+from glossrank.shortlist import Shortlist
 from glossrank.spelling import Spelling
 from glossrank.tables import require_text
+
+EXHAUSTIVE_TERMS = 2000
+"""Up to so many terms every one is scored."""
+SHORTLIST_SIZE = 64
+"""Terms of a longer glossary that the cross-encoder scores; benchmarks/LOG.md has the sweep."""
+NAME_BONUS = {
+    NamedBy.WHOLE: 8.0,
+    NamedBy.ACRONYM: 2.0,
+    NamedBy.NAME: 1.0,
+    NamedBy.SYNONYM: 1.0,
+    NamedBy.INITIALS: 2.0,
+    NamedBy.COMMON_WORD: 0.0,
+}
+"""Added to the logit of a term that the question names, to order answers and for probabilities."""
+AMBIGUOUS_LEAD = 0.5
+"""Of the two first answers: less between their logits is no decision. benchmarks/LOG.md."""
+
+FloatArray = NDArray[np.float32]
+RowArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -21,12 +48,35 @@ class Answer:
     Attributes:
         probability: how likely the term answers the question, or None where the model has
             no calibration.
+        logit: the model's raw output.
+        named: how the question names the term (``acronym "DSO" in the question``), or None.
+            Such a term always comes up, and stands higher than its logit says.
+        reasons: what carried the logit, where it was asked for.
     """
 
     place: int
     term: Term
     score: float
     probability: float | None = None
+    logit: float = 0.0
+    named: str | None = None
+    reasons: Reasons | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain texts, numbers and lists."""
+        found: dict[str, Any] = {
+            "place": self.place,
+            "id": self.term.id,
+            "term": self.term.term,
+            "definition": self.term.definition,
+            "score": self.score,
+            "logit": self.logit,
+            "probability": self.probability,
+            "named": self.named,
+        }
+        if self.reasons is not None:
+            found["reasons"] = self.reasons.to_dict()
+        return found
 
 
 @dataclass(frozen=True)
@@ -39,12 +89,17 @@ class Answers(Sequence[Answer]):
             ``top_k`` was; None where the model has no calibration.
         none_of_these: whether that is below the model's threshold. False without a
             calibration: then nothing is known.
+        ambiguous: the two first terms, where they are of one family and too close to call;
+            else empty.
+        scored: how many terms the model read.
     """
 
     best: tuple[Answer, ...]
     read_as: str
     answered: float | None = None
     none_of_these: bool = False
+    ambiguous: tuple[Term, ...] = ()
+    scored: int = 0
 
     @overload
     def __getitem__(self, place: int) -> Answer: ...
@@ -56,6 +111,259 @@ class Answers(Sequence[Answer]):
     def __len__(self) -> int:
         return len(self.best)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain texts, numbers and lists."""
+        return {
+            "read_as": self.read_as,
+            "answered": self.answered,
+            "none_of_these": None if self.answered is None else self.none_of_these,
+            "ambiguous": [term.id for term in self.ambiguous],
+            "answers": [answer.to_dict() for answer in self.best],
+        }
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the model said of the terms it read.
+
+    Attributes:
+        read_as: the question as it was read.
+        rows: int64 ``[n]``, which terms, in the searcher's order.
+        logits: fp32 ``[n]``.
+        bonus: fp32 ``[n]``, for being named in the question.
+        named: row to how it is named.
+    """
+
+    read_as: str
+    rows: RowArray
+    logits: FloatArray
+    bonus: FloatArray
+    named: dict[int, Named]
+
+    @property
+    def order_by(self) -> FloatArray:
+        """fp32 ``[n]``: what answers are ordered by."""
+        return self.logits + self.bonus
+
+
+class Searcher:
+    """A glossary made ready for one model: definitions tokenised, names and words indexed.
+
+    Safe to use from several threads. What a question is answered with depends on the question
+    and the contents of the glossary alone: terms are scored in the order of their ids, one
+    question to a batch, so that neither the glossary's order, nor other questions, nor threads
+    change a bit of it.
+
+    Attributes:
+        terms, documents: in the order of ids; row numbers count in it.
+        order: place in the glossary of each row.
+
+    Args:
+        model: a loaded one, or a packaged name, folder or hub id; else the shipped one.
+        exhaustive: up to so many terms every one is scored.
+        shortlist: of a longer glossary, so many are.
+
+    Raises:
+        ValueError: a number below 1.
+        GlossrankError: as :class:`CrossEncoder` for the model's name.
+    """
+
+    def __init__(
+        self,
+        glossary: Glossary,
+        model: str | CrossEncoder | None = None,
+        *,
+        exhaustive: int = EXHAUSTIVE_TERMS,
+        shortlist: int = SHORTLIST_SIZE,
+    ) -> None:
+        if exhaustive < 1 or shortlist < 1:
+            raise ValueError(
+                f"exhaustive and shortlist must be at least 1: {exhaustive}, {shortlist}."
+            )
+        self.glossary = glossary
+        self.model = (
+            model if isinstance(model, CrossEncoder) else CrossEncoder(model or DEFAULT_MODEL)
+        )
+        self.order = sorted(range(len(glossary)), key=lambda at: glossary.terms[at].id)
+        self.terms = tuple(glossary.terms[at] for at in self.order)
+        self.documents = tuple(glossary.documents[at] for at in self.order)
+        self.shortlist_size = None if len(glossary) <= exhaustive else shortlist
+        self._spelling = Spelling(self.documents)
+        self._names = NameIndex(self.terms)
+
+    @cached_property
+    def _token_ids(self) -> list[IntArray]:
+        return self.model.tokenize(self.documents)
+
+    @cached_property
+    def shortlist(self) -> Shortlist:
+        """The index that a long glossary is shortlisted with."""
+        return Shortlist(self.documents)
+
+    def prepare(self) -> None:
+        """Make now what the first question would have to wait for."""
+        len(self._token_ids)
+        if self.shortlist_size is not None:
+            self.shortlist.scores("a")
+
+    def read(self, question: str, *, as_typed: bool = False) -> str:
+        """The question as the model reads it.
+
+        Raises:
+            InputError: it is empty or not valid Unicode.
+        """
+        require_text(question, name="the question")
+        return question if as_typed else self._spelling.correct(question)
+
+    def score(self, question: str, *, as_typed: bool = False, exhaustive: bool = False) -> Scored:
+        """The model's logits for all terms, or for the shortlisted ones.
+
+        Args:
+            exhaustive: score every term, however many there are.
+        """
+        read_as = self.read(question, as_typed=as_typed)
+        named = {found.row: found for found in self._names.find(read_as)}
+        if self.shortlist_size is None or exhaustive:
+            rows = np.arange(len(self.terms))
+        else:
+            rows = self.shortlist_rows(read_as, self.shortlist_size, named=sorted(named))
+        bonus = np.zeros(len(rows), dtype=np.float32)
+        for row, found in named.items():
+            bonus[np.searchsorted(rows, row)] = NAME_BONUS[found.by]
+        return Scored(read_as, rows, self._logits(read_as, rows), bonus, named)
+
+    def shortlist_rows(
+        self, read_as: str, size: int, *, named: Sequence[int] | None = None
+    ) -> RowArray:
+        """int64, ascending: the ``size`` best rows of the shortlist, and the named ones.
+
+        Args:
+            named: rows of the terms that the question names, where they are known already.
+        """
+        if named is None:
+            named = [found.row for found in self._names.find(read_as)]
+        rows = self.shortlist.rows(read_as, size=size)
+        return np.union1d(rows, np.array(named, dtype=np.int64))
+
+    def _logits(self, read_as: str, rows: RowArray) -> FloatArray:
+        # Terms that read alike are scored once, so that they tie exactly.
+        first: dict[str, int] = {}
+        place = [first.setdefault(self.documents[row], len(first)) for row in rows.tolist()]
+        query = self.model.tokenize([read_as])[0]
+        distinct = dict(zip(reversed(place), reversed(rows.tolist()), strict=True))
+        pairs = [(query, self._token_ids[distinct[at]]) for at in range(len(first))]
+        return self.model.logits_of_ids(pairs)[place]
+
+    def search(
+        self,
+        question: str,
+        top_k: int | None = DEFAULT_TOP_K,
+        *,
+        as_typed: bool = False,
+        explain: bool = False,
+    ) -> Answers:
+        """The best terms for a question.
+
+        Answers are ordered by logit, raised for terms that the question names; equal ones by
+        term id.
+
+        Args:
+            top_k: how many; None for every scored term.
+            as_typed: leave slips in the question as they are; else they are corrected, with the
+                glossary's words among the right ones.
+            explain: also say which words of the question and which part of the definition
+                carried each answer; costs some 15 more pairs an answer.
+
+        Raises:
+            InputError: the question is empty or not valid Unicode.
+            ValueError: ``top_k`` is below 1.
+        """
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"top_k must be at least 1, got {top_k}.")
+        scored = self.score(question, as_typed=as_typed)
+        answers = self._answers(scored, top_k)
+        if not explain:
+            return answers
+        reasons = explain_answers(
+            self.model, scored.read_as, [a.term for a in answers], template=self.glossary.template
+        )
+        best = tuple(replace(a, reasons=r) for a, r in zip(answers, reasons, strict=True))
+        return replace(answers, best=best)
+
+    def search_many(
+        self,
+        questions: Sequence[str],
+        top_k: int | None = DEFAULT_TOP_K,
+        *,
+        as_typed: bool = False,
+        show_progress_bar: bool = False,
+    ) -> Iterator[Answers]:
+        """Answers to each question, in order, each as :meth:`search` gives them.
+
+        A question that occurs again is not scored again.
+
+        Raises:
+            InputError: a question is empty; before any is answered.
+        """
+        for question in questions:
+            require_text(question, name="a question")
+        known: dict[str, Answers] = {}
+        last = {question: at for at, question in enumerate(questions)}
+        with _progress(len(questions)) if show_progress_bar else nullcontext(_ignore) as advance:
+            for at, question in enumerate(questions):
+                answers = known.get(question)
+                if answers is None:
+                    answers = self.search(question, top_k, as_typed=as_typed)
+                if last[question] > at:
+                    known[question] = answers
+                else:
+                    known.pop(question, None)
+                advance()
+                yield answers
+
+    def _answers(self, scored: Scored, top_k: int | None) -> Answers:
+        order_by = scored.order_by
+        # Rows are in the order of ids, so a stable sort breaks ties by id.
+        order = _with_named(np.argsort(-order_by, kind="stable"), scored, top_k)
+        scores = self.model.activation_fn(scored.logits)
+        calibration = self.model.calibration
+        probabilities, answered, nothing = None, None, False
+        if calibration is not None:
+            probabilities = calibration.probability(order_by)
+            answered = float(calibration.answered(order_by))
+            nothing = answered < calibration.threshold
+        best = []
+        for place, at in enumerate(order, start=1):
+            row = int(scored.rows[at])
+            named = scored.named.get(row)
+            best.append(
+                Answer(
+                    place=place,
+                    term=self.terms[row],
+                    score=float(scores[at]),
+                    probability=None if probabilities is None else float(probabilities[at]),
+                    logit=float(scored.logits[at]),
+                    named=None if named is None else named.reason,
+                )
+            )
+        return Answers(
+            tuple(best),
+            scored.read_as,
+            answered,
+            nothing,
+            () if nothing else self._ambiguous(order_by, scored.rows),
+            len(scored.rows),
+        )
+
+    def _ambiguous(self, order_by: FloatArray, rows: RowArray) -> tuple[Term, ...]:
+        if len(rows) < 2:
+            return ()
+        first, second = np.argsort(-order_by, kind="stable")[:2]
+        terms = (self.terms[rows[first]], self.terms[rows[second]])
+        close = order_by[first] - order_by[second] < AMBIGUOUS_LEAD
+        kin = terms[0].family and terms[0].family == terms[1].family
+        return terms if close and kin else ()
+
 
 def ask(
     question: str,
@@ -65,39 +373,33 @@ def ask(
     top_k: int | None = None,
     as_typed: bool = False,
 ) -> Answers:
-    """Score every term of the glossary and return the best ``top_k`` (all by default).
-
-    Order is by logit; equal logits are ordered by term id, so that it does not depend on
-    the order of the glossary.
-
-    Args:
-        as_typed: leave slips in the question as they are; else they are corrected, with the
-            glossary's words among the right ones.
+    """``glossary.searcher(model).search(...)`` with all terms by default.
 
     Raises:
         InputError: the question is empty or not valid Unicode.
     """
-    require_text(question, name="the question")
-    documents = [term.document for term in glossary.terms]
-    read_as = question if as_typed else Spelling(documents).correct(question)
-    pairs = [(read_as, document) for document in documents]
-    logits = model.logits(pairs)
-    scores = model.activation_fn(logits)
-    calibration = model.calibration
-    probabilities, answered, nothing = None, None, False
-    if calibration is not None:
-        probabilities = calibration.probability(logits)
-        answered = float(calibration.answered(logits))
-        nothing = answered < calibration.threshold
-    ids = np.array([term.id for term in glossary.terms])
-    order = np.lexsort((ids, -logits))[:top_k]
-    best = tuple(
-        Answer(
-            place=place,
-            term=glossary.terms[row],
-            score=float(scores[row]),
-            probability=None if probabilities is None else float(probabilities[row]),
-        )
-        for place, row in enumerate(order.tolist(), start=1)
-    )
-    return Answers(best, read_as, answered, nothing)
+    return glossary.searcher(model).search(question, top_k, as_typed=as_typed)
+
+
+def _with_named(order: RowArray, scored: Scored, top_k: int | None) -> list[int]:
+    """The first ``top_k`` places, the last of them given up to named terms that would be cut."""
+    places: list[int] = order.tolist()
+    if top_k is None or top_k >= len(places):
+        return places
+    shown, cut = places[:top_k], places[top_k:]
+    missing = [at for at in cut if int(scored.rows[at]) in scored.named]
+    spare = [at for at in shown if int(scored.rows[at]) not in scored.named]
+    for at, gone in zip(missing, reversed(spare), strict=False):
+        shown.remove(gone)
+        shown.append(at)
+    return shown
+
+
+def _progress(total: int) -> Any:
+    from glossrank.progress import progress
+
+    return progress("questions", total=total)
+
+
+def _ignore(count: int = 1) -> None:
+    del count

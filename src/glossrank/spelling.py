@@ -39,7 +39,7 @@ class Spelling:
     """
 
     def __init__(self, own: Iterable[str] = ()) -> None:
-        self._ranks = _common_words()
+        self._ranks = common_words()
         self._own = {w.lower() for text in own for w in re.findall(r"[^\W\d_]+", text)}
 
     def correct(self, question: str) -> str:
@@ -86,7 +86,8 @@ class Spelling:
 
 
 @lru_cache(maxsize=1)
-def _common_words() -> dict[str, int]:
+def common_words() -> dict[str, int]:
+    """Known English words and how often they are used: 0 is the most used one."""
     words = WORDS_FILE.read_text(encoding="utf-8").split()
     return {word: rank for rank, word in enumerate(words)}
 

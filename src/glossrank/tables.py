@@ -36,6 +36,11 @@ class Row:
     values: dict[str, Any]
 
 
+def require_file(path: Path) -> None:
+    """Raise InputError unless ``path`` can be opened and has something in it."""
+    _content(path)
+
+
 def read_text(path: Path) -> str:
     """The file as UTF-8 text, without a byte-order mark.
 
@@ -43,6 +48,13 @@ def read_text(path: Path) -> str:
         InputError: it is not there, cannot be read, is empty, or is not UTF-8 (the line
             and the byte are named).
     """
+    text = decode(_content(path), file=path)
+    if not text.strip():
+        raise _empty(path)
+    return text
+
+
+def _content(path: Path) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -52,12 +64,15 @@ def read_text(path: Path) -> str:
             found=error.strerror or str(error),
             fix="Check the path and its permissions.",
         ) from error
-    text = decode(content, file=path)
-    if not text.strip():
-        raise InputError(
-            file=path, expected="at least one row", found="an empty file", fix="Fill the file."
-        )
-    return text
+    if not content:
+        raise _empty(path)
+    return content
+
+
+def _empty(path: Path) -> InputError:
+    return InputError(
+        file=path, expected="at least one row", found="an empty file", fix="Fill the file."
+    )
 
 
 def decode(content: bytes, *, file: Path | str) -> str:
@@ -93,7 +108,7 @@ def require_text(text: str, *, name: str) -> None:
     )
 
 
-def cell_text(path: Path, row: Row, name: str) -> str | InputError:
+def cell_text(path: Path | str, row: Row, name: str) -> str | InputError:
     """The text under ``name``, or the error that a missing or blank one deserves."""
     text = row.values[name]
     if isinstance(text, str) and text.strip():
@@ -142,10 +157,11 @@ def read_rows(path: Path, *, columns: tuple[str, ...]) -> Iterator[Row | InputEr
         rows = _jsonl_rows(path, text) if kind == ".jsonl" else _json_rows(path, text)
         rows = _with_columns(path, rows, columns)
     for row in rows:
-        yield _checked(path, row) if isinstance(row, Row) else row
+        yield checked(path, row) if isinstance(row, Row) else row
 
 
-def _checked(path: Path, row: Row) -> Row | InputError:
+def checked(path: Path | str, row: Row) -> Row | InputError:
+    """The row, or the error of a cell that is too long or no valid Unicode."""
     for name, value in row.values.items():
         if isinstance(value, str) and not _is_unicode(value):
             return InputError(

@@ -1,7 +1,7 @@
 """Every command. The only package that prints, reads the keyboard or sets exit codes.
 
-Results go to stdout, everything else to stderr. Wrong input ends with exit code 2 and one
-message; a model that the guard refuses with 3; Ctrl-C with 130.
+Results go to stdout, everything else to stderr. lint and diff end with exit code 1 where they
+find something; wrong input with 2 and one message; a model that the guard refuses with 3; Ctrl-C with 130.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from glossrank.cli import evaluating, ranking, training
+from glossrank.cli import evaluating, glossaries, ranking, training
 from glossrank.cli.output import INTERRUPTED, REFUSED, USAGE_ERROR, stderr
 from glossrank.errors import GlossrankError, ModelRefusedError, TrainingInterruptedError
 
@@ -27,6 +27,9 @@ pairs_app = typer.Typer(help="Look at files of labelled pairs.", no_args_is_help
 app.add_typer(pairs_app, name="pairs")
 
 app.command("ask")(ranking.ask_command)
+app.command("ask-many")(glossaries.ask_many_command)
+app.command("lint")(glossaries.lint_command)
+app.command("diff")(glossaries.diff_command)
 app.command("rank")(ranking.rank)
 app.command("predict")(ranking.predict)
 app.command("train")(training.train_command)

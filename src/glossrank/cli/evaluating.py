@@ -6,18 +6,23 @@ import errno
 import importlib.util
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from glossrank.cli.output import (
     AsTypedOption,
+    ColumnOption,
+    GlossaryOption,
     JsonOption,
+    QueryOption,
+    SheetOption,
+    TemplateOption,
+    load_glossary,
     new_table,
     print_json,
     stderr,
@@ -34,7 +39,9 @@ from glossrank.judgments import (
 )
 from glossrank.model_names import packaged_names
 from glossrank.output import cannot_write
+from glossrank.progress import progress
 from glossrank.spelling import Spelling
+from glossrank.template import DEFAULT_TEMPLATE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +53,6 @@ if TYPE_CHECKING:
     from glossrank.report import EvaluationReport
 
 BM25 = "bm25"
-_QUESTIONS_AT_ONCE = 10
 _WORST_PRINTED = 5
 _SLICE_MEASURES = ("nDCG@10", "P@1", "R@10")
 
@@ -62,12 +68,6 @@ class PrecisionChoice(str, Enum):
 QuestionsArgument = Annotated[
     Path,
     typer.Argument(metavar="FILE", help="Judged questions: JSONL with question and relevant ids."),
-]
-GlossaryOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--glossary", "-g", metavar="FILE", help="What is ranked; else the shipped glossary."
-    ),
 ]
 NoneOption = Annotated[
     Path | None,
@@ -121,17 +121,29 @@ def evaluate_command(
     ] = None,
     every: EveryOption = 1,
     as_typed: AsTypedOption = False,
+    shortlist: Annotated[
+        int | None,
+        typer.Option(
+            "--shortlist",
+            min=1,
+            metavar="N",
+            help="Also measure what is lost where only N terms are scored; by default for "
+            "glossaries that ask shortlists.",
+        ),
+    ] = None,
+    query: QueryOption = None,
+    sheet: SheetOption = None,
+    column: ColumnOption = None,
+    template: TemplateOption = DEFAULT_TEMPLATE,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on judged questions, with intervals and what went wrong."""
     # What can be refused is refused before anything is scored, which takes minutes.
     _require("evaluation", "ir_measures")
-    if BM25 in (model, against):
-        _require("the BM25 baseline", "bm25s")
     if html is not None:
         _require("an HTML report", "matplotlib")
         _require_place(html)
-    terms = Glossary.load(glossary)
+    terms = load_glossary(glossary, query=query, sheet=sheet, column=column, template=template)
     questions = _read(file, none, terms, limit=limit, every=every)
     answerable = [question for question in questions if question.relevant]
     if not answerable:
@@ -142,7 +154,6 @@ def evaluate_command(
             fix="Give such a file with --none, and answerable questions as FILE.",
         )
     trained_terms = None if trained_on is None else read_trained_terms(trained_on, terms)
-    texts = _reader(terms, as_typed=as_typed)
     ranker = _load(model, precision)
     other = None if against is None else _load(against, precision)
 
@@ -150,7 +161,7 @@ def evaluate_command(
     from glossrank.report import make_report
 
     report = make_report(
-        _scores(ranker, texts(questions), terms, label=model),
+        _scores(ranker, questions, terms, label=model, as_typed=as_typed),
         questions,
         glossary=terms,
         model=model,
@@ -161,10 +172,13 @@ def evaluate_command(
         against=(
             None
             if against is None
-            else (against, _scores(other, texts(answerable), terms, label=against))
+            else (against, _scores(other, answerable, terms, label=against, as_typed=as_typed))
         ),
         trained_terms=trained_terms,
         as_typed=as_typed,
+        shortlisted=(
+            None if ranker is None else _shortlisted(ranker, answerable, terms, shortlist, as_typed)
+        ),
     )
     if as_json:
         print_json(report.to_json())
@@ -188,21 +202,24 @@ def calibrate_command(
     every: EveryOption = 1,
     as_typed: AsTypedOption = False,
     precision: PrecisionOption = PrecisionChoice.AUTO,
+    query: QueryOption = None,
+    sheet: SheetOption = None,
+    column: ColumnOption = None,
+    template: TemplateOption = DEFAULT_TEMPLATE,
 ) -> None:
     """Fit probabilities and the threshold for "none of these" on held-out questions."""
     _require("fitting a calibration", "scipy")
     path = _own_folder(folder)
-    terms = Glossary.load(glossary)
+    terms = load_glossary(glossary, query=query, sheet=sheet, column=column, template=template)
     questions = _read(file, none, terms, limit=None, every=every)
     model = _load(path, precision)
-    texts = _reader(terms, as_typed=as_typed)
-    scores = _scores(model, texts(questions), terms, label=folder)
+    scores = _scores(model, questions, terms, label=folder, as_typed=as_typed)
 
     from glossrank.calibration import CALIBRATION_FILE, expected_calibration_error, fit_calibration
     from glossrank.evaluation import shown_answers
 
-    column = {term.id: at for at, term in enumerate(terms.terms)}
-    relevant = [[column[term_id] for term_id in question.relevant] for question in questions]
+    place = {term.id: at for at, term in enumerate(terms.terms)}
+    relevant = [[place[term_id] for term_id in question.relevant] for question in questions]
     logits, right = shown_answers(scores, relevant)
     nothing = sum(not question.relevant for question in questions)
     fitted_on = (
@@ -293,63 +310,53 @@ def _load(model: str | Path, precision: PrecisionChoice) -> CrossEncoder | None:
     return CrossEncoder(model, precision=precision.value)
 
 
-def _reader(terms: Glossary, *, as_typed: bool) -> Callable[[Sequence[JudgedQuestion]], list[str]]:
-    """Questions as the ranker is to read them; as ``ask`` does, unless they are to stay as typed."""
-    spelling = Spelling(term.document for term in terms.terms)
-
-    def read(questions: Sequence[JudgedQuestion]) -> list[str]:
-        texts = [question.question for question in questions]
-        return texts if as_typed else [spelling.correct(text) for text in texts]
-
-    return read
-
-
 def _scores(
     ranker: CrossEncoder | None,
-    texts: Sequence[str],
+    questions: Sequence[JudgedQuestion],
     terms: Glossary,
     *,
     label: str,
+    as_typed: bool,
 ) -> NDArray[np.float32]:
-    """``[questions, terms]``; a few questions at a time, so that memory stays flat."""
+    """``[questions, terms]``: what ``ask`` orders every term by; None stands for BM25."""
     import numpy as np
 
     from glossrank.bm25 import bm25_scores
-    from glossrank.training.compare import model_scores
 
-    documents = [term.document for term in terms.terms]
+    texts = [question.question for question in questions]
     if ranker is None:
-        return bm25_scores(texts, documents)
-    scores = np.empty((len(texts), len(documents)), dtype=np.float32)
-    with _progress(label, total=len(texts)) as advance:
-        for start in range(0, len(texts), _QUESTIONS_AT_ONCE):
-            some = texts[start : start + _QUESTIONS_AT_ONCE]
-            scores[start : start + len(some)] = model_scores(ranker, some, documents)
-            advance(len(some))
+        spelling = Spelling(terms.documents)
+        read = texts if as_typed else [spelling.correct(text) for text in texts]
+        return bm25_scores(read, terms.documents)
+    searcher = terms.searcher(ranker)
+    scores = np.empty((len(texts), len(terms)), dtype=np.float32)
+    with progress(label, total=len(texts)) as advance:
+        for number, text in enumerate(texts):
+            scored = searcher.score(text, as_typed=as_typed, exhaustive=True)
+            scores[number, searcher.order] = scored.order_by
+            advance()
     return scores
 
 
-@contextmanager
-def _progress(label: str, *, total: int) -> Iterator[Any]:
-    """A bar on stderr, on a terminal only."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+def _shortlisted(
+    ranker: CrossEncoder,
+    questions: Sequence[JudgedQuestion],
+    terms: Glossary,
+    size: int | None,
+    as_typed: bool,
+) -> NDArray[np.bool_] | None:
+    """``[questions, terms]``: which terms a shortlist keeps; None where there is none."""
+    import numpy as np
 
-    console = stderr()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(escape(label), total=total)
-        yield lambda count: bar.advance(task, count)
+    searcher = terms.searcher(ranker)
+    size = size or searcher.shortlist_size
+    if size is None:
+        return None
+    kept = np.zeros((len(questions), len(terms)), dtype=np.bool_)
+    for number, question in enumerate(questions):
+        rows = searcher.shortlist_rows(searcher.read(question.question, as_typed=as_typed), size)
+        kept[number, np.asarray(searcher.order)[rows]] = True
+    return kept
 
 
 def _save(calibration: Calibration, folder: Path) -> None:
@@ -369,6 +376,7 @@ def _print_report(report: EvaluationReport) -> None:
     title(f"{report.model} on {report.file}")
     _print_measures(report)
     _print_slices(report)
+    _print_shortlist(report)
     _print_none(report)
     _print_worst(report)
     stdout().print(
@@ -413,6 +421,18 @@ def _print_slices(report: EvaluationReport) -> None:
     for name, figures in report.slices.items():
         cells = (cell(figures.measures[measure]) for measure in _SLICE_MEASURES)
         table.add_row(name, str(figures.questions), *cells)
+    stdout().print(table)
+
+
+def _print_shortlist(report: EvaluationReport) -> None:
+    from glossrank.report import shortlist_rows
+
+    if report.shortlist is None:
+        return
+    table = new_table("shortlist")
+    table.add_column("value", justify="right", no_wrap=True)
+    for label, value in shortlist_rows(report.shortlist):
+        table.add_row(label, value)
     stdout().print(table)
 
 

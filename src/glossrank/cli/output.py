@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,9 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from glossrank.errors import InputError
+from glossrank.glossary import Glossary
+from glossrank.template import DEFAULT_TEMPLATE
+
 if TYPE_CHECKING:
     from glossrank.cross_encoder import CrossEncoder
 
+FOUND_SOMETHING = 1
 USAGE_ERROR = 2
 REFUSED = 3
 INTERRUPTED = 130
@@ -25,6 +31,70 @@ AsTypedOption = Annotated[
     bool,
     typer.Option("--as-typed", help="Read questions letter by letter; else slips are corrected."),
 ]
+GlossaryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--glossary",
+        "-g",
+        metavar="SOURCE",
+        help="CSV, TSV, JSONL, JSON, YAML, Excel, Parquet, a dbt project or manifest, a database "
+        "URL; else the shipped glossary.",
+    ),
+]
+QueryOption = Annotated[
+    str | None, typer.Option("--query", metavar="SQL", help="A database's query or table.")
+]
+SheetOption = Annotated[
+    str | None, typer.Option("--sheet", metavar="NAME", help="Of an Excel file.")
+]
+ColumnOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="FIELD=COLUMN",
+        help="Which column is the term, definition, ...; can be repeated. Else guessed by name.",
+    ),
+]
+TemplateOption = Annotated[
+    str,
+    typer.Option("--template", metavar="TEXT", help="What the model reads of a term."),
+]
+
+
+def load_glossary(
+    source: str | Path | None,
+    *,
+    query: str | None = None,
+    sheet: str | None = None,
+    column: list[str] | None = None,
+    template: str = DEFAULT_TEMPLATE,
+) -> Glossary:
+    """The glossary of a command's options; how it was read is told on stderr."""
+    glossary = Glossary.load(
+        source, columns=chosen_columns(column), query=query, sheet=sheet, template=template
+    )
+    print_notes(glossary.name, glossary.notes)
+    return glossary
+
+
+def chosen_columns(column: list[str] | None) -> dict[str, str]:
+    """``["term=Metric"]`` as a dictionary."""
+    chosen = {}
+    for text in column or ():
+        field, sign, name = text.partition("=")
+        if not sign or not name.strip():
+            raise InputError(
+                expected="--column FIELD=COLUMN",
+                found=repr(text),
+                fix="Write for example --column 'term=Metric Name'.",
+            )
+        chosen[field.strip()] = name.strip()
+    return chosen
+
+
+def print_notes(name: str, notes: tuple[str, ...]) -> None:
+    for note in notes:
+        stderr().print(f"[dim]{escape(name)}: {escape(note)}[/]", soft_wrap=True, highlight=False)
 
 
 def load_model(model: str) -> CrossEncoder:

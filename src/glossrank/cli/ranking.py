@@ -6,15 +6,21 @@ import csv
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from glossrank.cli.output import (
     AsTypedOption,
+    ColumnOption,
+    GlossaryOption,
     JsonOption,
     ModelOption,
+    QueryOption,
+    SheetOption,
+    TemplateOption,
+    load_glossary,
     load_model,
     new_table,
     print_json,
@@ -23,50 +29,49 @@ from glossrank.cli.output import (
     title,
 )
 from glossrank.errors import InputError
-from glossrank.glossary import Glossary
+from glossrank.glossary import DEFAULT_TOP_K
 from glossrank.judgments import read_text_pairs
 from glossrank.model_names import DEFAULT_BASE, DEFAULT_MODEL, PACKAGED_MODELS, packaged_names
 from glossrank.output import new_file
 from glossrank.tables import DELIMITERS, cell_text, decode, read_rows, read_text, require_text
+from glossrank.template import DEFAULT_TEMPLATE
+
+if TYPE_CHECKING:
+    from glossrank.search import Answer
+
+_WORDS_SHOWN = 3
 
 
 def ask_command(
     question: Annotated[str, typer.Argument(help="What you want to know, in plain words.")],
-    glossary: Annotated[
-        Path | None,
-        typer.Option("--glossary", "-g", help="CSV, TSV, JSONL or JSON; else the shipped one."),
-    ] = None,
+    glossary: GlossaryOption = None,
     model: ModelOption = DEFAULT_MODEL,
-    top: Annotated[int, typer.Option("--top", "-n", min=1, help="How many answers.")] = 5,
+    top: Annotated[
+        int, typer.Option("--top", "-n", min=1, help="How many answers.")
+    ] = DEFAULT_TOP_K,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Also show which words carried each answer."),
+    ] = False,
     as_typed: AsTypedOption = False,
+    query: QueryOption = None,
+    sheet: SheetOption = None,
+    column: ColumnOption = None,
+    template: TemplateOption = DEFAULT_TEMPLATE,
     as_json: JsonOption = False,
 ) -> None:
     """Find the terms of a glossary that answer a question."""
-    from glossrank.search import ask
-
-    terms = Glossary.load(glossary)
+    terms = load_glossary(glossary, query=query, sheet=sheet, column=column, template=template)
     ranker = load_model(model)
-    answers = ask(question, glossary=terms, model=ranker, top_k=top, as_typed=as_typed)
+    answers = terms.search(question, top, model=ranker, as_typed=as_typed, explain=explain)
     if as_json:
         print_json(
             {
                 "question": question,
-                "read_as": answers.read_as,
                 "model": model,
                 "glossary": terms.name,
-                "answered": answers.answered,
-                "none_of_these": None if answers.answered is None else answers.none_of_these,
-                "answers": [
-                    {
-                        "place": a.place,
-                        "id": a.term.id,
-                        "term": a.term.term,
-                        "definition": a.term.definition,
-                        "score": a.score,
-                        "probability": a.probability,
-                    }
-                    for a in answers
-                ],
+                "fingerprint": terms.fingerprint,
+                **answers.to_dict(),
             }
         )
         return
@@ -79,19 +84,52 @@ def ask_command(
             "answers it.",
             highlight=False,
         )
+    if answers.ambiguous:
+        first, second = (f"[bold]{escape(term.term)}[/]" for term in answers.ambiguous)
+        stdout().print(
+            f"[bold yellow]Close call:[/] {first} or {second}? Both are of the family "
+            f"{escape(answers.ambiguous[0].family)}.",
+            highlight=False,
+        )
     calibrated = ranker.calibration is not None
     columns = ("probability", "score") if calibrated else ("score",)
     table = new_table("", "term", "definition", *columns)
     for a in answers:
         table.add_row(
             str(a.place),
-            f"[bold]{escape(a.term.term)}[/]",
-            escape(a.term.definition),
+            _name_cell(a),
+            _definition_cell(a),
             *(() if a.probability is None else (f"{a.probability:.0%}",)),
             f"{a.score:.2f}",
         )
     stdout().print(table)
-    stdout().print(f"[dim]{len(terms)} terms of {escape(terms.name)}, model {escape(model)}[/]")
+    read = "" if answers.scored == len(terms) else f", {answers.scored} shortlisted"
+    stdout().print(
+        f"[dim]{len(terms)} terms of {escape(terms.name)}{read}, model {escape(model)}[/]"
+    )
+
+
+def _name_cell(answer: Answer) -> str:
+    named = "" if answer.named is None else f"\n[dim]{escape(answer.named)}[/]"
+    return f"[bold]{escape(answer.term.term)}[/]{named}"
+
+
+def _definition_cell(answer: Answer) -> str:
+    """The definition, with its matched part and the question's words where there are reasons."""
+    definition, reasons = answer.term.definition, answer.reasons
+    if reasons is None:
+        return escape(definition)
+    matched = reasons.matched
+    if matched is not None:
+        definition = (
+            f"{escape(definition[: matched.start])}[underline]{escape(matched.text)}[/]"
+            f"{escape(definition[matched.end :])}"
+        )
+    else:
+        definition = escape(definition)
+    heavy = sorted(reasons.words, key=lambda word: -word.weight)[:_WORDS_SHOWN]
+    carried = ", ".join(f"{escape(w.text)} {w.weight:+.1f}" for w in heavy if w.weight > 0)
+    return f"{definition}\n[dim]carried by: {carried or 'no single word'}[/]"
 
 
 def rank(

@@ -1,0 +1,266 @@
+"""The commands about whole glossaries: ask-many, lint, diff."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from glossrank.cli.output import (
+    FOUND_SOMETHING,
+    AsTypedOption,
+    ColumnOption,
+    GlossaryOption,
+    JsonOption,
+    ModelOption,
+    QueryOption,
+    SheetOption,
+    TemplateOption,
+    chosen_columns,
+    load_glossary,
+    load_model,
+    new_table,
+    print_json,
+    print_notes,
+    stderr,
+    stdout,
+)
+from glossrank.errors import InputError
+from glossrank.glossary import DEFAULT_TOP_K, read_terms
+from glossrank.judgments import read_question_texts, read_questions
+from glossrank.model_names import DEFAULT_MODEL
+from glossrank.progress import progress
+from glossrank.template import DEFAULT_TEMPLATE
+
+if TYPE_CHECKING:
+    from glossrank.diff import Difference
+
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="GLOSSARY",
+        help="A file, a dbt project or manifest, a database URL, or finance-terms: the shipped one.",
+    ),
+]
+_SHIPPED = "finance-terms"
+
+
+def ask_many_command(
+    questions: Annotated[
+        Path,
+        typer.Argument(
+            metavar="QUESTIONS",
+            help="One question a line; .csv, .tsv, .jsonl and .json need a column 'question'.",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE|-", help="JSONL; begun files are gone on with."
+        ),
+    ],
+    glossary: GlossaryOption = None,
+    model: ModelOption = DEFAULT_MODEL,
+    top: Annotated[
+        int, typer.Option("--top", "-n", min=1, help="How many answers each.")
+    ] = DEFAULT_TOP_K,
+    as_typed: AsTypedOption = False,
+    query: QueryOption = None,
+    sheet: SheetOption = None,
+    column: ColumnOption = None,
+    template: TemplateOption = DEFAULT_TEMPLATE,
+) -> None:
+    """Answer a file of questions into a JSONL file; goes on where it was stopped."""
+    texts = read_question_texts(questions)
+    terms = load_glossary(glossary, query=query, sheet=sheet, column=column, template=template)
+
+    from glossrank.many import job_of, line_of, search_to_file
+
+    searcher = terms.searcher(load_model(model))
+    if str(output) == "-":
+        job = job_of(searcher, top_k=top, as_typed=as_typed)
+        answers = searcher.search_many(texts, top, as_typed=as_typed)
+        for number, answer in enumerate(answers, start=1):
+            sys.stdout.buffer.write(line_of(number, job, texts[number - 1], answer))
+        return
+    new = search_to_file(
+        searcher, texts, output, top_k=top, as_typed=as_typed, show_progress_bar=True
+    )
+    there = f", {len(texts) - new} were there" if new < len(texts) else ""
+    stderr().print(
+        f"{new} questions answered{there} -> {escape(str(output))}", soft_wrap=True, highlight=False
+    )
+
+
+def lint_command(
+    glossary: SourceArgument,
+    model: ModelOption = DEFAULT_MODEL,
+    without_model: Annotated[
+        bool,
+        typer.Option("--no-model", help="Only the checks of the text, which take no time."),
+    ] = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", metavar="KIND", help="Leave out this kind; can be repeated."),
+    ] = None,
+    query: QueryOption = None,
+    sheet: SheetOption = None,
+    column: ColumnOption = None,
+    template: TemplateOption = DEFAULT_TEMPLATE,
+    as_json: JsonOption = False,
+) -> None:
+    """Find what is wrong with a glossary. Exit code 1 if anything is."""
+    from glossrank.lint import KINDS, glossary_of, lint
+
+    for kind in ignore or ():
+        if kind not in KINDS:
+            raise InputError(
+                expected=f"one of {', '.join(KINDS)}", found=repr(kind), fix="Correct --ignore."
+            )
+    read = read_terms(
+        None if glossary == _SHIPPED else glossary,
+        columns=chosen_columns(column),
+        query=query,
+        sheet=sheet,
+    )
+    print_notes(read.name, read.notes)
+    terms = glossary_of(read, template=template)
+    searcher = None
+    if terms is not None and not without_model:
+        searcher = terms.searcher(load_model(model))
+    findings = [found for found in lint(read, searcher) if found.kind not in (ignore or ())]
+    if as_json:
+        print_json(
+            {
+                "glossary": read.name,
+                "terms": len(read.terms),
+                "findings": [
+                    {"kind": f.kind, "id": f.id, "line": f.line, "text": f.text, "fix": f.fix}
+                    for f in findings
+                ],
+            }
+        )
+    for found in () if as_json else findings:
+        place = read.name if found.line is None else f"{read.name}:{found.line}"
+        who = f" [bold]{escape(found.id)}[/]:" if found.id else ""
+        stdout().print(
+            f"{escape(place)}: [yellow]{found.kind}[/]:{who} {escape(found.text)}. {escape(found.fix)}",
+            soft_wrap=True,
+            highlight=False,
+        )
+    counts = f"{len(read.terms)} terms, {len(findings)} findings"
+    stderr().print(f"{escape(read.name)}: {counts}", soft_wrap=True, highlight=False)
+    if findings:
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+def diff_command(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A glossary, as it was.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The same, as it is to be.")],
+    questions: Annotated[
+        Path,
+        typer.Option(
+            "--questions",
+            "-q",
+            metavar="FILE",
+            help="What is asked of both: a line each, or rows with 'question'; with 'relevant' "
+            "(ids) also whether it gets better.",
+        ),
+    ],
+    model: ModelOption = DEFAULT_MODEL,
+    new_model: Annotated[
+        str | None,
+        typer.Option("--new-model", metavar="MODEL", help="For NEW; else the same."),
+    ] = None,
+    only_worse: Annotated[
+        bool,
+        typer.Option("--only-worse", help="Exit with 1 only where a right answer is lost."),
+    ] = False,
+    as_typed: AsTypedOption = False,
+    query: QueryOption = None,
+    column: ColumnOption = None,
+    template: TemplateOption = DEFAULT_TEMPLATE,
+    as_json: JsonOption = False,
+) -> None:
+    """Which questions get another first answer. Exit code 1 if any does."""
+    before, after = (
+        load_glossary(
+            None if source == _SHIPPED else source, query=query, column=column, template=template
+        )
+        for source in (old, new)
+    )
+    texts, relevant = _asked(questions, before.terms, after.terms)
+    if only_worse and relevant is None:
+        raise InputError(
+            file=questions,
+            expected="right answers under 'relevant', which --only-worse needs",
+            found="none",
+            fix="Leave --only-worse out, or add them.",
+        )
+    first = load_model(model)
+    second = first if new_model in (None, model) else load_model(str(new_model))
+
+    from glossrank.diff import difference
+
+    with progress("questions", total=len(texts)) as advance:
+        found = difference(
+            before.searcher(first),
+            after.searcher(second),
+            texts,
+            relevant=relevant,
+            as_typed=as_typed,
+            advance=advance,
+        )
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _print_difference(found)
+    if found.worse if only_worse else found.answers:
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+def _asked(
+    file: Path, *terms: tuple[object, ...]
+) -> tuple[list[str], list[tuple[str, ...]] | None]:
+    """Questions, and the ids of their right answers if every row has them."""
+    del terms
+    judged = read_questions(file, None, allow_none=True) if _is_judged(file) else None
+    if judged is None:
+        return read_question_texts(file), None
+    return [row.question for row in judged], [row.relevant for row in judged]
+
+
+def _is_judged(file: Path) -> bool:
+    from glossrank.judgments import is_questions_file
+
+    return file.suffix.lower() in (".jsonl", ".json") and is_questions_file(file)
+
+
+def _print_difference(found: Difference) -> None:
+    terms = found.terms
+    for label, ids in (
+        ("added", terms.added),
+        ("removed", terms.removed),
+        ("changed", terms.changed),
+    ):
+        if ids:
+            some = ", ".join(ids[:10]) + (f" and {len(ids) - 10} more" if len(ids) > 10 else "")
+            stdout().print(f"[bold]{label}[/]: {escape(some)}", soft_wrap=True, highlight=False)
+    if found.answers:
+        table = new_table("question", "first answer was", "is now", "right?")
+        for answer in found.answers:
+            table.add_row(
+                escape(answer.question),
+                escape(answer.old_term),
+                escape(answer.new_term),
+                answer.verdict,
+            )
+        stdout().print(table)
+    stdout().print(
+        f"{len(found.answers)} of {found.questions} questions get another first answer"
+        + (f", {found.worse} of them a worse one" if found.worse else ""),
+        highlight=False,
+    )

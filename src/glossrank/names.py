@@ -1,0 +1,525 @@
+"""The lexical safety net: terms that a question calls by name.
+
+A model may not know that ROAS is Return on Advertising Spend. So a term always comes up when the
+question holds its name, one of its synonyms, or its acronym: one in brackets behind the name, one
+among the synonyms, or the initials of a name of three or more words. Knows terms, knows nothing
+of models.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from glossrank.glossary import Term
+from glossrank.spelling import common_words
+
+LONGEST_NAME = 12
+"""Words of a name that is looked for; a longer one is a sentence."""
+MOST_TERMS = 3
+"""Terms of which initials may be the acronym; more say nothing."""
+_SMALL_WORDS = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "as",
+        "at",
+        "by",
+        "for",
+        "from",
+        "in",
+        "into",
+        "of",
+        "off",
+        "on",
+        "or",
+        "per",
+        "the",
+        "to",
+        "vs",
+        "with",
+    ]
+)
+# In small letters these are words, though a glossary may have such an acronym.
+_EVERYDAY_WORDS = frozenset(
+    [
+        "act",
+        "add",
+        "age",
+        "ago",
+        "aim",
+        "air",
+        "all",
+        "and",
+        "any",
+        "are",
+        "arm",
+        "art",
+        "ask",
+        "bad",
+        "bag",
+        "bar",
+        "bed",
+        "best",
+        "bet",
+        "bid",
+        "big",
+        "bill",
+        "bit",
+        "bond",
+        "box",
+        "bus",
+        "but",
+        "buy",
+        "call",
+        "can",
+        "cap",
+        "car",
+        "card",
+        "case",
+        "cash",
+        "cost",
+        "cut",
+        "data",
+        "date",
+        "day",
+        "deal",
+        "debt",
+        "did",
+        "done",
+        "down",
+        "each",
+        "end",
+        "even",
+        "face",
+        "fact",
+        "fair",
+        "fall",
+        "far",
+        "fast",
+        "fee",
+        "few",
+        "file",
+        "fill",
+        "find",
+        "firm",
+        "fit",
+        "five",
+        "fix",
+        "flow",
+        "for",
+        "form",
+        "four",
+        "free",
+        "full",
+        "fun",
+        "fund",
+        "gain",
+        "gap",
+        "gas",
+        "get",
+        "give",
+        "goal",
+        "gold",
+        "good",
+        "got",
+        "grow",
+        "had",
+        "hand",
+        "hard",
+        "has",
+        "have",
+        "head",
+        "held",
+        "help",
+        "her",
+        "here",
+        "high",
+        "him",
+        "his",
+        "hit",
+        "hold",
+        "home",
+        "hope",
+        "hot",
+        "hour",
+        "how",
+        "idea",
+        "into",
+        "item",
+        "its",
+        "job",
+        "join",
+        "just",
+        "keep",
+        "key",
+        "kind",
+        "know",
+        "land",
+        "last",
+        "late",
+        "law",
+        "lay",
+        "lead",
+        "led",
+        "left",
+        "leg",
+        "lend",
+        "less",
+        "let",
+        "lie",
+        "life",
+        "like",
+        "line",
+        "link",
+        "list",
+        "live",
+        "load",
+        "loan",
+        "lock",
+        "long",
+        "look",
+        "lose",
+        "loss",
+        "lot",
+        "low",
+        "made",
+        "main",
+        "make",
+        "man",
+        "many",
+        "map",
+        "mark",
+        "may",
+        "mean",
+        "meet",
+        "men",
+        "met",
+        "mind",
+        "miss",
+        "mix",
+        "more",
+        "most",
+        "move",
+        "much",
+        "must",
+        "name",
+        "near",
+        "need",
+        "net",
+        "new",
+        "next",
+        "nice",
+        "nor",
+        "not",
+        "note",
+        "now",
+        "odd",
+        "off",
+        "oil",
+        "old",
+        "once",
+        "one",
+        "only",
+        "open",
+        "our",
+        "out",
+        "over",
+        "own",
+        "paid",
+        "par",
+        "part",
+        "pass",
+        "past",
+        "pay",
+        "per",
+        "pie",
+        "plan",
+        "play",
+        "plus",
+        "post",
+        "pot",
+        "pull",
+        "push",
+        "put",
+        "rate",
+        "raw",
+        "read",
+        "real",
+        "red",
+        "rent",
+        "rest",
+        "rid",
+        "rise",
+        "risk",
+        "role",
+        "row",
+        "rule",
+        "run",
+        "safe",
+        "sale",
+        "same",
+        "sat",
+        "save",
+        "saw",
+        "say",
+        "see",
+        "sell",
+        "send",
+        "set",
+        "she",
+        "show",
+        "side",
+        "sign",
+        "sip",
+        "sit",
+        "site",
+        "six",
+        "size",
+        "sold",
+        "some",
+        "soon",
+        "sort",
+        "spot",
+        "step",
+        "stop",
+        "such",
+        "sum",
+        "sure",
+        "swap",
+        "take",
+        "tax",
+        "team",
+        "tell",
+        "ten",
+        "term",
+        "test",
+        "text",
+        "than",
+        "that",
+        "the",
+        "them",
+        "then",
+        "they",
+        "this",
+        "tie",
+        "time",
+        "tip",
+        "told",
+        "too",
+        "tool",
+        "top",
+        "try",
+        "turn",
+        "two",
+        "type",
+        "unit",
+        "upon",
+        "use",
+        "used",
+        "user",
+        "van",
+        "very",
+        "wait",
+        "want",
+        "war",
+        "was",
+        "way",
+        "web",
+        "week",
+        "well",
+        "went",
+        "were",
+        "what",
+        "when",
+        "who",
+        "why",
+        "wide",
+        "will",
+        "win",
+        "wish",
+        "with",
+        "won",
+        "word",
+        "work",
+        "year",
+        "yes",
+        "yet",
+        "you",
+        "your",
+        "zero",
+    ]
+)
+_BRACKET = re.compile(r"\s*\(([^()]*)\)")
+_ACRONYM = re.compile(r"(?=(?:.*[A-Z]){2})[A-Z][A-Za-z0-9&/.-]{1,9}")
+# P/E and R&D are one word each, debt/equity is two.
+_WORD = re.compile(
+    r"\b[A-Za-z](?:[/&][A-Za-z])+\b|[^\W_]+(?:['\N{RIGHT SINGLE QUOTATION MARK}&][^\W_]+)*"
+)
+
+
+class NamedBy(str, Enum):
+    """How a question names a term; the surest first."""
+
+    WHOLE = "the question is its name"
+    ACRONYM = "acronym"
+    NAME = "name"
+    SYNONYM = "synonym"
+    INITIALS = "initials"
+    COMMON_WORD = "one common word"
+
+
+@dataclass(frozen=True)
+class Named:
+    """A term that a question names.
+
+    Attributes:
+        row: of the term, in the order of the index.
+        by: what kind of name it is.
+        words: the question's own words.
+    """
+
+    row: int
+    by: NamedBy
+    words: str
+
+    @property
+    def reason(self) -> str:
+        """For people: ``acronym "DSO" in the question``."""
+        kind = "name" if self.by is NamedBy.COMMON_WORD else self.by.value
+        return kind if self.by is NamedBy.WHOLE else f'{kind} "{self.words}" in the question'
+
+
+@dataclass(frozen=True)
+class _Word:
+    text: str
+    start: int
+    end: int
+
+    @property
+    def key(self) -> str:
+        return _key(self.text)
+
+
+class NameIndex:
+    """Names, synonyms and acronyms of terms, by their words.
+
+    Args:
+        terms: in the order in which rows are numbered.
+    """
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        self._names: dict[tuple[str, ...], dict[int, NamedBy]] = defaultdict(dict)
+        self._acronyms: dict[str, dict[int, NamedBy]] = defaultdict(dict)
+        initials: dict[str, set[int]] = defaultdict(set)
+        for row, term in enumerate(terms):
+            for text, kind in _names(term):
+                words = tuple(word.key for word in _words(text))
+                if not 0 < len(words) <= LONGEST_NAME:
+                    continue
+                if _ACRONYM.fullmatch(text):
+                    self._acronyms[_letters(text)].setdefault(row, NamedBy.ACRONYM)
+                    if kind is NamedBy.NAME:
+                        self._names[words].setdefault(row, kind)
+                    continue
+                self._names[words].setdefault(row, kind)
+                if kind is NamedBy.NAME:
+                    for acronym in _initials(text):
+                        initials[acronym].add(row)
+        for acronym, rows in initials.items():
+            if len(rows) <= MOST_TERMS:
+                for row in rows:
+                    self._acronyms[acronym].setdefault(row, NamedBy.INITIALS)
+        self._longest = max((len(words) for words in self._names), default=0)
+
+    def find(self, question: str) -> list[Named]:
+        """The terms that the question names, by row; of names within names only the longest."""
+        words = _words(question)
+        found: dict[int, Named] = {}
+        for named in [*self._long_names(question, words), *self._short_ones(words)]:
+            known = found.get(named.row)
+            if known is None or _SURENESS[named.by] < _SURENESS[known.by]:
+                found[named.row] = named
+        return [found[row] for row in sorted(found)]
+
+    def _long_names(self, question: str, words: Sequence[_Word]) -> Iterator[Named]:
+        keys = [word.key for word in words]
+        at = 0
+        while at < len(words):
+            for size in range(min(self._longest, len(words) - at), 0, -1):
+                rows = self._names.get(tuple(keys[at : at + size]))
+                if rows:
+                    own = question[words[at].start : words[at + size - 1].end]
+                    common = size == 1 and _is_common(keys[at])
+                    for row, kind in rows.items():
+                        by = NamedBy.COMMON_WORD if common else kind
+                        yield Named(row, NamedBy.WHOLE if size == len(words) else by, own)
+                    at += size
+                    break
+            else:
+                at += 1
+
+    def _short_ones(self, words: Sequence[_Word]) -> Iterator[Named]:
+        for word in words:
+            found = self._acronyms.get(_letters(word.text)) or (
+                self._acronyms.get(_letters(word.text[:-1])) if word.text.endswith("s") else None
+            )
+            for row, kind in (found or {}).items():
+                if _is_meant(word.text, kind):
+                    yield Named(row, NamedBy.WHOLE if len(words) == 1 else kind, word.text)
+
+
+_SURENESS = {kind: place for place, kind in enumerate(NamedBy)}
+
+
+def _names(term: Term) -> Iterator[tuple[str, NamedBy]]:
+    """The name, without what stands in brackets; an acronym in brackets; synonyms."""
+    bare = _BRACKET.sub("", term.term).strip()
+    yield bare or term.term, NamedBy.NAME
+    for inner in _BRACKET.findall(term.term):
+        if _ACRONYM.fullmatch(inner.strip()):
+            yield inner.strip(), NamedBy.SYNONYM
+    for synonym in term.synonyms:
+        yield synonym, NamedBy.SYNONYM
+
+
+def _initials(name: str) -> set[str]:
+    """With and without small words: "Cost of Goods Sold" is COGS and CGS."""
+    words = [word.text for word in _words(name)]
+    large = [word for word in words if word.lower() not in _SMALL_WORDS]
+    return {"".join(w[0] for w in some).upper() for some in (words, large) if len(some) >= 3}
+
+
+def _words(text: str) -> list[_Word]:
+    return [_Word(match[0], match.start(), match.end()) for match in _WORD.finditer(text)]
+
+
+def _key(word: str) -> str:
+    """Lower case, without a possessive or plural ending."""
+    bare = re.sub(r"['\N{RIGHT SINGLE QUOTATION MARK}]s?$", "", word.lower())
+    bare = bare.replace("'", "").replace("\N{RIGHT SINGLE QUOTATION MARK}", "")
+    if bare == "&":
+        return "and"
+    if len(bare) > 4 and bare.endswith("ies"):
+        return bare[:-3] + "y"
+    return bare[:-1] if len(bare) > 3 and bare.endswith("s") and not bare.endswith("ss") else bare
+
+
+def _letters(word: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", word).upper()
+
+
+def _is_meant(word: str, kind: NamedBy) -> bool:
+    """Whether a word stands for an acronym: in capitals, or where it is no other word."""
+    if sum(letter.isupper() for letter in word) >= 2:
+        return len(word) > 2 or kind is NamedBy.ACRONYM
+    return len(word) > 2 and word.lower() not in _EVERYDAY_WORDS
+
+
+def _is_common(word: str) -> bool:
+    listed = common_words()
+    return word in listed or f"{word}s" in listed

@@ -1,0 +1,110 @@
+"""Excel workbooks (.xlsx, .xlsm), through openpyxl."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from glossrank.columns import guess_columns
+from glossrank.errors import InputError, MissingExtraError
+from glossrank.readers.records import Records, unreadable
+from glossrank.tables import Row, require_file
+
+_HEADER_ROWS = 20
+"""Rows in which the header is looked for: titles and notes often stand above it."""
+
+
+def read_excel(path: Path, *, sheet: str | None = None) -> Records:
+    """The rows of one sheet; the header is the first row that names a term and a definition.
+
+    Raises:
+        InputError: no workbook, no such sheet, or no sheet with rows.
+        MissingExtraError: openpyxl is not installed.
+    """
+    try:
+        from openpyxl import load_workbook
+    except ImportError as error:
+        raise MissingExtraError(
+            feature="reading Excel", extra="files", missing="openpyxl"
+        ) from error
+    require_file(path)
+    try:
+        with warnings.catch_warnings():
+            # Of parts that hold no cells: styles, validation rules.
+            warnings.simplefilter("ignore")
+            book = load_workbook(path, read_only=True, data_only=True)
+            sheets = {
+                name: [list(row) for row in book[name].iter_rows(values_only=True)]
+                for name in book.sheetnames
+                if hasattr(book[name], "iter_rows")
+            }
+            book.close()
+    except Exception as error:  # openpyxl lets errors of zipfile, XML and its own through
+        raise unreadable(
+            path,
+            error,
+            expected="an Excel workbook",
+            fix="Open it in Excel and save it again as .xlsx.",
+        ) from error
+    if sheet is not None and sheet not in sheets:
+        raise InputError(
+            file=path,
+            expected=f"one of the sheets {', '.join(map(repr, sheets))}",
+            found=repr(sheet),
+            fix="Write the sheet's name as the workbook does.",
+        )
+    names = list(sheets) if sheet is None else [sheet]
+    for name in names:
+        header = _header(sheets[name])
+        if header is not None:
+            return _records(path, name, sheets[name], header)
+    filled = [name for name in names if any(_texts(row) for row in sheets[name])]
+    if not filled:
+        raise InputError(
+            file=path, expected="a sheet with rows", found="empty ones", fix="Fill the sheet."
+        )
+    # Without a known header the first filled row is it; choosing columns says what is missing.
+    rows = sheets[filled[0]]
+    first = next(at for at, row in enumerate(rows) if _texts(row))
+    return _records(path, filled[0], rows, first)
+
+
+def _header(rows: list[list[Any]]) -> int | None:
+    for at, row in enumerate(rows[:_HEADER_ROWS]):
+        try:
+            guess_columns([text for text in _texts(row) if text], {}, file="")
+        except InputError:
+            continue
+        return at
+    return None
+
+
+def _records(path: Path, sheet: str, rows: list[list[Any]], header: int) -> Records:
+    names = _texts(rows[header])
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise InputError(
+            file=path,
+            line=header + 1,
+            expected="every column once",
+            found=f"{', '.join(twice)} more than once",
+            fix="Rename or remove one.",
+        )
+    found: list[Row | InputError] = []
+    for number, row in enumerate(rows[header + 1 :], start=header + 2):
+        values = {name: value for name, value in zip(names, row, strict=False) if name}
+        if any(value is not None and str(value).strip() for value in values.values()):
+            found.append(Row(number, {name: _plain(value) for name, value in values.items()}))
+    return Records(str(path), tuple(found), (f"sheet {sheet!r}",), unit="row")
+
+
+def _texts(row: list[Any]) -> list[str]:
+    while row and row[-1] is None:
+        row = row[:-1]
+    return ["" if cell is None else str(cell).strip() for cell in row]
+
+
+def _plain(value: Any) -> Any:
+    # Excel keeps whole numbers as floats: an account 101.0 is 101.
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,137 @@
+"""YAML: a list of terms, terms under a name, or a dbt file.
+
+Every scalar is read as text, so that a term called No or 1099 stays what it is. No tag is ever
+obeyed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from glossrank.errors import InputError
+from glossrank.readers.records import Records
+from glossrank.tables import Row, read_text
+
+_NOTHING = ("", "~", "null", "Null", "NULL")
+_LISTS = ("terms", "glossary", "entries", "definitions")
+_FIX = (
+    "Write a list with one mapping a term (term: ..., definition: ...), or TERM: DEFINITION lines."
+)
+
+
+class Mapping(dict[str, Any]):
+    """A YAML mapping that knows the 1-based line on which it starts."""
+
+    line: int = 0
+
+
+class _Loader(yaml.BaseLoader):
+    def construct_lined(self, node: Any) -> Mapping:
+        found = Mapping()
+        found.line = node.start_mark.line + 1
+        merged: list[dict[str, Any]] = []
+        for key_node, value_node in node.value:
+            key = self.construct_object(key_node, deep=True)
+            value = self.construct_object(value_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key that is not a text", key_node.start_mark
+                )
+            if key in found:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key!r} twice in one mapping", key_node.start_mark
+                )
+            if key == "<<":
+                merged += value if isinstance(value, list) else [value]
+                continue
+            plain_nothing = isinstance(value_node, yaml.ScalarNode) and value_node.style is None
+            found[key] = None if plain_nothing and value in _NOTHING else value
+        for base in merged:
+            for key, value in base.items():
+                found.setdefault(key, value)
+        return found
+
+
+def _construct_mapping(loader: Any, node: Any) -> Mapping:
+    found: Mapping = loader.construct_lined(node)
+    return found
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
+
+
+def load_yaml(path: Path) -> Any:
+    """The file's one document: :class:`Mapping`, list, text or None.
+
+    Raises:
+        InputError: it cannot be read, or is no YAML; its line is named.
+    """
+    text = read_text(path)
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise InputError(
+            file=path,
+            line=None if mark is None else mark.line + 1,
+            expected="YAML",
+            found=problem,
+            fix="Mend the line; look at its indentation, colons and quotes.",
+        ) from error
+    except (RecursionError, ValueError, AttributeError) as error:
+        raise InputError(
+            file=path,
+            expected="YAML of plain mappings, lists and texts",
+            found=type(error).__name__,
+            fix="Make it less deep, and merge (<<) only mappings.",
+        ) from error
+
+
+def read_yaml(path: Path) -> Records:
+    """The terms of a YAML file.
+
+    Raises:
+        InputError: it is no YAML, or none of the forms.
+    """
+    from glossrank.readers.dbt import is_semantic, read_semantic_file
+
+    document = load_yaml(path)
+    if is_semantic(document):
+        return read_semantic_file(path, document)
+    if isinstance(document, Mapping):
+        lists = [document[name] for name in _LISTS if isinstance(document.get(name), list)]
+        if len(document) == 1 and not lists:
+            lists = [value for value in document.values() if isinstance(value, list)]
+        if not lists:
+            return Records(str(path), tuple(_named(path, document)))
+        document = lists[0]
+    if not isinstance(document, list):
+        raise InputError(file=path, expected="terms", found=type(document).__name__, fix=_FIX)
+    rows: list[Row | InputError] = []
+    for number, record in enumerate(document, start=1):
+        if isinstance(record, Mapping):
+            rows.append(Row(record.line, dict(record)))
+        else:
+            rows.append(_no_record(path, None, f"{record!r:.80} as entry {number}"))
+    return Records(str(path), tuple(rows))
+
+
+def _named(path: Path, document: Mapping) -> list[Row | InputError]:
+    """``TERM: DEFINITION`` or ``TERM: {definition: ...}`` as records."""
+    rows: list[Row | InputError] = []
+    for place, (name, value) in enumerate(document.items()):
+        if isinstance(value, Mapping):
+            rows.append(Row(value.line, {"term": name, **value}))
+        elif isinstance(value, str):
+            rows.append(Row(document.line + place, {"term": name, "definition": value}))
+        else:
+            rows.append(_no_record(path, None, f"{value!r:.80} under {name!r}"))
+    return rows
+
+
+def _no_record(path: Path, line: int | None, found: str) -> InputError:
+    return InputError(file=path, line=line, expected="a term", found=found, fix=_FIX)
