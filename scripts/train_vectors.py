@@ -51,6 +51,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--general-texts", type=int, default=60_000)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--dimensions", type=int, default=DIMENSIONS)
+    parser.add_argument("--dropout", type=float, default=0.15, help="share of tokens left out")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.manual_seed(options.seed)
@@ -78,7 +80,7 @@ def main() -> None:
     encoded = [_encode(tokenizer, text) for text in texts]
 
     table = torch.nn.EmbeddingBag.from_pretrained(
-        torch.tensor(_start(teacher)), freeze=False, mode="sum"
+        torch.tensor(_start(teacher, options.dimensions)), freeze=False, mode="sum"
     )
     optimizer = torch.optim.Adam(table.parameters(), lr=options.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -87,8 +89,9 @@ def main() -> None:
     seen = [0.0, 0.0]
     for step in range(options.steps):
         batch = draw.sample(questions, 512)
-        wording = _vectors(table, [draw.choice(some) for some in documents])
-        scores = _vectors(table, [q for q, _ in batch]) @ wording.T / TEMPERATURE
+        chosen = _fewer([draw.choice(some) for some in documents], draw, options.dropout)
+        asked = _fewer([question for question, _ in batch], draw, options.dropout)
+        scores = _vectors(table, asked) @ _vectors(table, chosen).T / TEMPERATURE
         right = torch.zeros_like(scores, dtype=torch.bool)
         for row, (_, columns) in enumerate(batch):
             right[row, columns] = True
@@ -105,7 +108,8 @@ def main() -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
-        seen = [0.98 * seen[0] + 0.02 * -float(found.mean()), 0.98 * seen[1] + 0.02 * float(alike)]
+        now = (-found.detach().mean().item(), alike.item())
+        seen = [0.98 * old + 0.02 * new for old, new in zip(seen, now, strict=True)]
         if step % 100 == 99:
             print(step + 1, *(round(value, 3) for value in seen), flush=True)
     _save(table.weight.detach().numpy(), options.output)
@@ -149,14 +153,21 @@ def _encode(tokenizer: Tokenizer, text: str) -> list[int]:
     return ids or [0]
 
 
+def _fewer(texts: list[list[int]], draw: random.Random, dropout: float) -> list[list[int]]:
+    """Each text without some of its tokens, so that no single one is relied on."""
+    return [[t for t in text if draw.random() >= dropout] or text[:1] for text in texts]
+
+
 def _vectors(table: torch.nn.EmbeddingBag, texts: list[list[int]]) -> torch.Tensor:
     flat = torch.tensor([token for text in texts for token in text])
     starts = torch.tensor([0, *np.cumsum([len(text) for text in texts])[:-1].tolist()])
     return functional.normalize(table(flat, starts), dim=1)
 
 
-def _start(teacher: SentenceTransformer) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """``[vocabulary, DIMENSIONS]`` fp32: each token alone through the bi-encoder, common ones small."""
+def _start(
+    teacher: SentenceTransformer, dimensions: int
+) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """``[vocabulary, dimensions]`` fp32: each token alone through the bi-encoder, common ones small."""
     network, tokenizer = teacher[0].auto_model, teacher.tokenizer
     size = tokenizer.vocab_size
     parts = []
@@ -175,7 +186,7 @@ def _start(teacher: SentenceTransformer) -> np.ndarray[tuple[int, int], np.dtype
     # Arora et al. 2017 ("smooth inverse frequency").
     share = 1 / np.arange(1, size + 1)
     weight = 1e-4 / (1e-4 + share / share.sum())
-    return np.asarray((found @ components[:DIMENSIONS].T) * weight[:, None], dtype=np.float32)
+    return np.asarray((found @ components[:dimensions].T) * weight[:, None], dtype=np.float32)
 
 
 def _save(table: np.ndarray[tuple[int, int], np.dtype[np.float32]], output: Path) -> None:

@@ -23,6 +23,7 @@ from glossrank.calibration import CALIBRATION_FILE, Calibration, load_calibratio
 from glossrank.encoding import Batch, IntArray, PairEncoder
 from glossrank.engines.openvino import OpenVINOEngine, Precision
 from glossrank.errors import MissingExtraError, ModelFolderError
+from glossrank.fusion import FUSION_FILE
 from glossrank.model_folder import (
     CONFIG_FILE,
     SENTENCE_TRANSFORMERS_FILE,
@@ -198,9 +199,9 @@ class CrossEncoder:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the folder's weights, tokenizer and calibration, 64 hexadecimal digits."""
+        """SHA-256 of the folder's weights, tokenizer and calibrations, 64 hexadecimal digits."""
         digest = hashlib.sha256()
-        for name in (WEIGHTS_FILE, TOKENIZER_FILE, CONFIG_FILE, CALIBRATION_FILE):
+        for name in (WEIGHTS_FILE, TOKENIZER_FILE, CONFIG_FILE, CALIBRATION_FILE, FUSION_FILE):
             file = self._folder.path / name
             digest.update(file.read_bytes() if file.is_file() else b"")
         return digest.hexdigest()

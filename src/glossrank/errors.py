@@ -46,7 +46,8 @@ class GlossrankError(Exception):
         # A cell of a broken file can be megabytes long.
         self.found = found if len(found) <= _LONGEST else f"{found[:_LONGEST]} ..."
         self.fix = fix
-        self.file = None if file is None else Path(file)
+        # A database's URL is no path, though it stands where a file's does.
+        self.file = Path(file) if file is not None and "://" not in str(file) else file
         self.line = line
         super().__init__(self._compose())
 

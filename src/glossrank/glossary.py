@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from glossrank.columns import NEEDED, guess_columns
 from glossrank.errors import InputError
 from glossrank.readers import read_records
+from glossrank.readers.records import Records
 from glossrank.tables import Row, cell_text
 from glossrank.template import DEFAULT_TEMPLATE, Template
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from glossrank.search import Answers, Searcher
 
 FINANCE_TERMS = Path(__file__).parent / "data" / "finance-terms"
+SHIPPED_NAME = "finance-terms"
+"""Names the glossary of the package; a file of that name is ./finance-terms."""
 DEFAULT_TOP_K = 5
 # Of a generated id that would be another term's too: hexadecimal digits of its definition's hash.
 _HASH_LENGTH = 6
@@ -86,7 +89,8 @@ class TermsRead:
     Attributes:
         name: of the source, fit to be shown.
         terms: in the source's order, ids distinct.
-        lines: id to the line or row of the source.
+        lines: id to the line or row of the source; 0 where it has none.
+        files: id to its file, where a source is of several.
         problems: one error for each row that could not be used.
         notes: which columns were guessed, what was left out and why.
     """
@@ -94,6 +98,7 @@ class TermsRead:
     name: str
     terms: tuple[Term, ...]
     lines: Mapping[str, int]
+    files: Mapping[str, str]
     problems: tuple[InputError, ...]
     notes: tuple[str, ...]
 
@@ -223,8 +228,9 @@ def read_terms(
         InputError: the source as a whole cannot be used.
         MissingExtraError: the packages for this kind of source are not installed.
     """
-    file = FINANCE_TERMS / "glossary.csv" if source is None else source
-    records = read_records(file, query=query, sheet=sheet)
+    shipped = source is None or source == SHIPPED_NAME
+    file = FINANCE_TERMS / "glossary.csv" if shipped else source
+    records = read_records(str(file), query=query, sheet=sheet, columns=columns)
     header = list(
         dict.fromkeys(name for row in records.rows if isinstance(row, Row) for name in row.values)
     )
@@ -232,27 +238,33 @@ def read_terms(
         raise InputError(
             file=records.name,
             expected="at least one term",
-            found="a header and nothing else",
-            fix="Fill the file.",
+            found="none",
+            fix="Fill it.",
         )
     good = [row for row in records.rows if isinstance(row, Row)]
     problems = [row for row in records.rows if isinstance(row, InputError)]
     notes = list(records.notes)
-    entries: list[tuple[int, Term, bool]] = []
+    entries: list[_Entry] = []
     if good:
         chosen, guessed = guess_columns(header, columns or {}, file=records.name)
         notes += guessed
         for row in good:
-            term = _term(records.name, row, chosen)
+            term = _term(row.file or records.name, row, chosen)
             if isinstance(term, InputError):
                 problems.append(term)
             else:
-                entries.append((row.line, term, bool(_cell(row, chosen, "id"))))
-    terms, lines, clashes, repeated = _distinct(records.name, entries, unit=records.unit)
+                entries.append(_Entry(row, term, bool(_cell(row, chosen, "id"))))
+    kept, clashes, repeated = _distinct(records, entries)
     problems += clashes
     problems.sort(key=lambda problem: problem.line or 0)
-    name = "finance-terms" if source is None else records.name
-    return TermsRead(name, tuple(terms), lines, tuple(problems), (*notes, *repeated))
+    return TermsRead(
+        name=SHIPPED_NAME if shipped else records.name,
+        terms=tuple(entry.term for entry in kept),
+        lines={entry.term.id: entry.row.line for entry in kept},
+        files={entry.term.id: entry.row.file for entry in kept if entry.row.file is not None},
+        problems=tuple(problems),
+        notes=(*notes, *repeated),
+    )
 
 
 def split_list(value: str) -> tuple[str, ...]:
@@ -309,46 +321,63 @@ def _term(file: str, row: Row, columns: Mapping[str, str]) -> Term | InputError:
     )
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """A term with its row, and whether its id is the row's own."""
+
+    row: Row
+    term: Term
+    own_id: bool
+
+
 def _distinct(
-    file: str, entries: Sequence[tuple[int, Term, bool]], *, unit: str
-) -> tuple[list[Term], dict[str, int], list[InputError], list[str]]:
-    """Terms with ids of their own.
+    records: Records, entries: Sequence[_Entry]
+) -> tuple[list[_Entry], list[InputError], list[str]]:
+    """Entries with ids of their own, errors for ids given twice, and notes.
 
     An id that the source gives must be given once. One that was made from the name and would be
     another term's too gets a hash of the definition, in all of its terms, so that no id depends
     on the order. A row that says the same as another is left out.
     """
-    given = {term.id for _, term, own in entries if own}
-    made = Counter({(term.id, term.definition) for _, term, own in entries if not own})
+    given = {entry.term.id: entry for entry in entries if entry.own_id}
+    made = Counter({(e.term.id, e.term.definition) for e in entries if not e.own_id})
     bare = Counter(term_id for term_id, _ in made)
-    terms: dict[str, Term] = {}
-    lines: dict[str, int] = {}
+    kept: dict[str, _Entry] = {}
     problems: list[InputError] = []
     repeated: list[str] = []
     renamed: list[str] = []
-    for line, found, own in entries:
-        term = found
-        if not own and (bare[term.id] > 1 or term.id in given):
+
+    def place(entry: _Entry) -> str:
+        file = "" if entry.row.file is None else f"{entry.row.file}, "
+        return f"{file}{records.unit} {entry.row.line}"
+
+    for entry in entries:
+        term = entry.term
+        twin = None if entry.own_id else given.get(term.id)
+        if twin is not None and twin.term.definition == term.definition:
+            repeated.append(f"{place(entry)} repeats {place(twin)} ({term.term!r})")
+            continue
+        hashed = not entry.own_id and (bare[term.id] > 1 or term.id in given)
+        if hashed:
             digest = hashlib.sha256(term.definition.encode("utf-8")).hexdigest()
             term = replace(term, id=f"{term.id}-{digest[:_HASH_LENGTH]}")
-            renamed.append(term.id)
-        if term.id in terms and terms[term.id].definition == term.definition and not own:
-            repeated.append(f"{unit} {line} repeats {unit} {lines[term.id]} ({term.term!r})")
-            continue
-        if term.id in terms:
+        first = kept.get(term.id)
+        if first is None:
+            kept[term.id] = replace(entry, term=term)
+            renamed += [term.id] if hashed else []
+        elif first.term.definition == term.definition and not entry.own_id:
+            repeated.append(f"{place(entry)} repeats {place(first)} ({term.term!r})")
+        else:
             problems.append(
                 InputError(
-                    file=file,
-                    line=line,
+                    file=entry.row.file or records.name,
+                    line=entry.row.line,
                     expected="every id once",
-                    found=f"{term.id!r} again, first on {unit} {lines[term.id]}",
+                    found=f"{term.id!r} again, first on {place(first)}",
                     fix="Remove one, or give them different ids.",
                 )
             )
-            continue
-        terms[term.id] = term
-        lines[term.id] = line
-    return list(terms.values()), lines, problems, _notes(repeated, renamed)
+    return list(kept.values()), problems, _notes(repeated, renamed)
 
 
 def _notes(repeated: Sequence[str], renamed: Sequence[str]) -> list[str]:

@@ -10,16 +10,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import chain
 
 import numpy as np
 
-from glossrank.errors import InputError
 from glossrank.glossary import Glossary, Term, TermsRead
 from glossrank.search import Searcher
-from glossrank.shortlist import Shortlist
 from glossrank.stems import content_stems
 from glossrank.template import Template
 from glossrank.vectors import shipped_vectors
@@ -77,13 +75,15 @@ class Finding:
     Attributes:
         kind: a key of :data:`KINDS`.
         id: of the term; "" for a row that is none.
-        line: of the source, or None where it has no lines.
+        file: where it is.
+        line: of the file, or None where it has no lines.
         text: what was found, for people.
         fix: what to do, a full sentence.
     """
 
     kind: str
     id: str
+    file: str
     line: int | None
     text: str
     fix: str
@@ -96,18 +96,20 @@ def lint(read: TermsRead, searcher: Searcher | None) -> list[Finding]:
         searcher: of the glossary's terms; None leaves out the checks that need a model.
     """
     found = list(_rows(read))
-    for term in read.terms:
-        found += [
-            Finding(kind, term.id, read.lines.get(term.id), text, fix)
-            for kind, text, fix in _texts_of(term)
-        ]
-    checks = [_names(read.terms), _references(read.terms), _alike(read.terms)]
+    faults = [(kind, term, text, fix) for term in read.terms for kind, text, fix in _texts_of(term)]
+    checks: list[Iterable[tuple[str, Term, str, str]]] = [
+        faults,
+        _names(read.terms),
+        _references(read.terms),
+        _alike(read.terms),
+    ]
     if searcher is not None:
         checks += [_cut(searcher), _unreachable(searcher)]
-    for check in checks:
-        for kind, term, text, fix in check:
-            found.append(Finding(kind, term.id, read.lines.get(term.id), text, fix))
-    return sorted(found, key=lambda f: (f.line or 0, f.id, list(KINDS).index(f.kind)))
+    for kind, term, text, fix in chain.from_iterable(checks):
+        line = read.lines.get(term.id) or None
+        found.append(Finding(kind, term.id, read.files.get(term.id, read.name), line, text, fix))
+    order = list(KINDS)
+    return sorted(found, key=lambda f: (f.file, f.line or 0, f.id, order.index(f.kind)))
 
 
 def _rows(read: TermsRead) -> Iterator[Finding]:
@@ -115,7 +117,7 @@ def _rows(read: TermsRead) -> Iterator[Finding]:
         clash = problem.expected == "every id once"
         kind = "clashing-id" if clash else "broken-row"
         text = f"expected {problem.expected}, found {problem.found}"
-        yield Finding(kind, "", problem.line, text, problem.fix)
+        yield Finding(kind, "", str(problem.file or read.name), problem.line, text, problem.fix)
 
 
 def _texts_of(term: Term) -> Iterator[tuple[str, str, str]]:
@@ -269,7 +271,8 @@ def _near(terms: Sequence[Term]) -> Iterator[tuple[str, Term, str, str]]:
 
 def _cut(searcher: Searcher) -> Iterator[tuple[str, Term, str, str]]:
     room = searcher.model.max_seq_length - QUESTION_TOKENS
-    for term, ids in zip(searcher.terms, searcher.model.tokenize(searcher.documents), strict=True):
+    every = searcher.token_ids(range(len(searcher.terms)))
+    for term, ids in zip(searcher.terms, every, strict=True):
         if len(ids) > room:
             yield (
                 "cut",
@@ -283,8 +286,8 @@ def _unreachable(searcher: Searcher) -> Iterator[tuple[str, Term, str, str]]:
     """Asks for each term by its name and by its definition, against its nearest terms."""
     if len(searcher.terms) < 2:
         return
-    nearest = Shortlist(searcher.documents)
-    ids = searcher.model.tokenize(searcher.documents)
+    nearest = searcher.shortlist
+    ids = searcher.token_ids(range(len(searcher.terms)))
     for row, term in enumerate(searcher.terms):
         winners = []
         for question in (_bare(term), term.definition):
@@ -307,8 +310,3 @@ def glossary_of(read: TermsRead, *, template: str) -> Glossary | None:
     """The terms that could be read, as a glossary; None where there are none."""
     Template(template)
     return Glossary(read.name, read.terms, template) if read.terms else None
-
-
-def readable(source: str | Path | None, error: InputError) -> TermsRead:
-    """A source that cannot be read at all, as one finding."""
-    return TermsRead(str(source), (), {}, (error,), ())

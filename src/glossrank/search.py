@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, overload
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from glossrank.cross_encoder import CrossEncoder
 from glossrank.encoding import IntArray
+from glossrank.fusion import load_fusion
 from glossrank.glossary import DEFAULT_TOP_K, Glossary, Term
 from glossrank.model_names import DEFAULT_MODEL
 from glossrank.names import Named, NamedBy, NameIndex
@@ -20,6 +21,7 @@ from glossrank.reasons import Reasons, explain_answers
 from glossrank.shortlist import Shortlist
 from glossrank.spelling import Spelling
 from glossrank.tables import require_text
+from glossrank.vectors import shipped_vectors
 
 EXHAUSTIVE_TERMS = 2000
 """Up to so many terms every one is scored."""
@@ -130,6 +132,7 @@ class Scored:
         read_as: the question as it was read.
         rows: int64 ``[n]``, which terms, in the searcher's order.
         logits: fp32 ``[n]``.
+        cosines: fp32 ``[n]``, of the static vectors of question and term.
         bonus: fp32 ``[n]``, for being named in the question.
         named: row to how it is named.
     """
@@ -137,13 +140,9 @@ class Scored:
     read_as: str
     rows: RowArray
     logits: FloatArray
+    cosines: FloatArray
     bonus: FloatArray
     named: dict[int, Named]
-
-    @property
-    def order_by(self) -> FloatArray:
-        """fp32 ``[n]``: what answers are ordered by."""
-        return self.logits + self.bonus
 
 
 class Searcher:
@@ -181,29 +180,39 @@ class Searcher:
                 f"exhaustive and shortlist must be at least 1: {exhaustive}, {shortlist}."
             )
         self.glossary = glossary
-        self.model = (
-            model if isinstance(model, CrossEncoder) else CrossEncoder(model or DEFAULT_MODEL)
-        )
+        self.model = model if isinstance(model, CrossEncoder) else _loaded(model or DEFAULT_MODEL)
         self.order = sorted(range(len(glossary)), key=lambda at: glossary.terms[at].id)
         self.terms = tuple(glossary.terms[at] for at in self.order)
         self.documents = tuple(glossary.documents[at] for at in self.order)
         self.shortlist_size = None if len(glossary) <= exhaustive else shortlist
+        self.fusion = load_fusion(self.model.model_path)
         self._spelling = Spelling(self.documents)
         self._names = NameIndex(self.terms)
+        self._token_ids: list[IntArray | None] = [None] * len(self.terms)
+
+    def token_ids(self, rows: Sequence[int]) -> list[IntArray]:
+        """Token ids of the documents; each is cut once, when it is first needed, and kept."""
+        missing = [row for row in rows if self._token_ids[row] is None]
+        ids = self.model.tokenize([self.documents[row] for row in missing])
+        for row, tokens in zip(missing, ids, strict=True):
+            self._token_ids[row] = tokens
+        return [found for row in rows if (found := self._token_ids[row]) is not None]
 
     @cached_property
-    def _token_ids(self) -> list[IntArray]:
-        return self.model.tokenize(self.documents)
+    def _vectors(self) -> NDArray[np.float16]:
+        return shipped_vectors().encode(self.documents).astype(np.float16)
 
     @cached_property
     def shortlist(self) -> Shortlist:
         """The index that a long glossary is shortlisted with."""
-        return Shortlist(self.documents)
+        return Shortlist(self.documents, self._vectors)
 
     def prepare(self) -> None:
         """Make now what the first question would have to wait for."""
-        len(self._token_ids)
-        if self.shortlist_size is not None:
+        len(self._vectors)
+        if self.shortlist_size is None:
+            self.token_ids(range(len(self.terms)))
+        else:
             self.shortlist.scores("a")
 
     def read(self, question: str, *, as_typed: bool = False) -> str:
@@ -230,7 +239,12 @@ class Searcher:
         bonus = np.zeros(len(rows), dtype=np.float32)
         for row, found in named.items():
             bonus[np.searchsorted(rows, row)] = NAME_BONUS[found.by]
-        return Scored(read_as, rows, self._logits(read_as, rows), bonus, named)
+        cosines = self._vectors[rows] @ shipped_vectors().encode([read_as])[0]
+        return Scored(read_as, rows, self._logits(read_as, rows), cosines, bonus, named)
+
+    def order_by(self, scored: Scored) -> FloatArray:
+        """fp32 ``[n]``: what answers are ordered by (:mod:`glossrank.fusion`)."""
+        return scored.logits + self.fusion.cosine_weight * scored.cosines + scored.bonus
 
     def shortlist_rows(
         self, read_as: str, size: int, *, named: Sequence[int] | None = None
@@ -251,8 +265,8 @@ class Searcher:
         place = [first.setdefault(self.documents[row], len(first)) for row in rows.tolist()]
         query = self.model.tokenize([read_as])[0]
         distinct = dict(zip(reversed(place), reversed(rows.tolist()), strict=True))
-        pairs = [(query, self._token_ids[distinct[at]]) for at in range(len(first))]
-        return self.model.logits_of_ids(pairs)[place]
+        documents = self.token_ids([distinct[at] for at in range(len(first))])
+        return self.model.logits_of_ids([(query, document) for document in documents])[place]
 
     def search(
         self,
@@ -322,11 +336,11 @@ class Searcher:
                 yield answers
 
     def _answers(self, scored: Scored, top_k: int | None) -> Answers:
-        order_by = scored.order_by
+        order_by = self.order_by(scored)
         # Rows are in the order of ids, so a stable sort breaks ties by id.
         order = _with_named(np.argsort(-order_by, kind="stable"), scored, top_k)
         scores = self.model.activation_fn(scored.logits)
-        calibration = self.model.calibration
+        calibration = self.fusion.calibration
         probabilities, answered, nothing = None, None, False
         if calibration is not None:
             probabilities = calibration.probability(order_by)
@@ -379,6 +393,12 @@ def ask(
         InputError: the question is empty or not valid Unicode.
     """
     return glossary.searcher(model).search(question, top_k, as_typed=as_typed)
+
+
+@lru_cache(maxsize=2)
+def _loaded(name: str) -> CrossEncoder:
+    """Several glossaries of one process share a model."""
+    return CrossEncoder(name)
 
 
 def _with_named(order: RowArray, scored: Scored, top_k: int | None) -> list[int]:

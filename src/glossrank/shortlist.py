@@ -19,7 +19,6 @@ IntArray = NDArray[np.int64]
 
 BM25_WEIGHT = 0.5
 """Of a standardised BM25 score beside a standardised cosine; benchmarks/LOG.md has the sweep."""
-_HALF = np.float16
 
 
 class Shortlist:
@@ -27,11 +26,16 @@ class Shortlist:
 
     Args:
         documents: in the order in which rows are numbered.
+        vectors: fp16 ``[documents, dimensions]`` of :mod:`glossrank.vectors`; else made here.
     """
 
-    def __init__(self, documents: Sequence[str]) -> None:
+    def __init__(
+        self, documents: Sequence[str], vectors: NDArray[np.float16] | None = None
+    ) -> None:
         self._words = BM25Index(documents)
-        self._vectors = shipped_vectors().encode(documents).astype(_HALF)
+        if vectors is None:
+            vectors = shipped_vectors().encode(documents).astype(np.float16)
+        self._vectors = vectors
 
     def scores(self, question: str) -> FloatArray:
         """fp32 ``[documents]``: both rankings joined, higher is better."""

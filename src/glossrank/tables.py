@@ -30,10 +30,12 @@ class Row:
     Attributes:
         line: 1-based line on which the record starts (for JSON arrays, its position).
         values: column name to cell; text from CSV and TSV, JSON values from the others.
+        file: where the record is, if a source is of several files.
     """
 
     line: int
     values: dict[str, Any]
+    file: str | None = None
 
 
 def require_file(path: Path) -> None:

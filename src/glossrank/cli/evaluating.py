@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from rich.markup import escape
@@ -50,7 +50,9 @@ if TYPE_CHECKING:
     from glossrank.calibration import Calibration
     from glossrank.cross_encoder import CrossEncoder
     from glossrank.evaluation import Interval
+    from glossrank.fusion import Fusion
     from glossrank.report import EvaluationReport
+    from glossrank.search import Searcher
 
 BM25 = "bm25"
 _WORST_PRINTED = 5
@@ -157,7 +159,7 @@ def evaluate_command(
     ranker = _load(model, precision)
     other = None if against is None else _load(against, precision)
 
-    from glossrank.calibration import load_calibration
+    from glossrank.fusion import load_fusion
     from glossrank.report import make_report
 
     report = make_report(
@@ -168,7 +170,7 @@ def evaluate_command(
         file=str(file),
         unanswerable_file=None if none is None else str(none),
         score_name="score" if ranker is None else "logit",
-        calibration=None if ranker is None else load_calibration(ranker.model_path),
+        calibration=None if ranker is None else load_fusion(ranker.model_path).calibration,
         against=(
             None
             if against is None
@@ -194,7 +196,9 @@ def evaluate_command(
 def calibrate_command(
     folder: Annotated[
         str,
-        typer.Argument(metavar="MODEL_FOLDER", help="calibration.json is written into it."),
+        typer.Argument(
+            metavar="MODEL_FOLDER", help="calibration.json and fusion.json are written into it."
+        ),
     ],
     file: QuestionsArgument,
     glossary: GlossaryOption = None,
@@ -212,15 +216,17 @@ def calibrate_command(
     path = _own_folder(folder)
     terms = load_glossary(glossary, query=query, sheet=sheet, column=column, template=template)
     questions = _read(file, none, terms, limit=None, every=every)
-    model = _load(path, precision)
-    scores = _scores(model, questions, terms, label=folder, as_typed=as_typed)
+    ranker = _load(path, precision)
+    assert ranker is not None  # BM25 has no folder
+    found = _score_arrays(terms.searcher(ranker), questions, label=folder, as_typed=as_typed)
 
     from glossrank.calibration import CALIBRATION_FILE, expected_calibration_error, fit_calibration
     from glossrank.evaluation import shown_answers
+    from glossrank.fusion import FUSION_FILE, fit_fusion
 
     place = {term.id: at for at, term in enumerate(terms.terms)}
     relevant = [[place[term_id] for term_id in question.relevant] for question in questions]
-    logits, right = shown_answers(scores, relevant)
+    logits, right = shown_answers(found.logits, relevant)
     nothing = sum(not question.relevant for question in questions)
     fitted_on = (
         f"{len(questions) - nothing} questions that a term answers and {nothing} that nothing "
@@ -228,6 +234,9 @@ def calibrate_command(
     )
     try:
         calibration = fit_calibration(logits, right, fitted_on=fitted_on)
+        fusion = fit_fusion(
+            found.logits + found.bonus, found.cosines, relevant, fitted_on=fitted_on
+        )
     except ValueError as error:
         raise InputError(
             file=file,
@@ -235,21 +244,28 @@ def calibrate_command(
             found=f"{int(right[:, 0].sum())} of {len(right)} first answers right; {str(error).rstrip('.')}",
             fix="Give more held-out questions, and some that nothing answers with --none.",
         ) from error
-    _save(calibration, path)
+    _save(calibration, path, CALIBRATION_FILE)
+    _save(fusion, path, FUSION_FILE)
+    fused = found.logits + found.bonus + fusion.cosine_weight * found.cosines
     table = new_table("figure")
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_row("slope", f"{calibration.slope:.4f}")
-    table.add_row("intercept", f"{calibration.intercept:.4f}")
-    table.add_row("threshold", f"{calibration.threshold:.4f}")
-    probabilities = calibration.probability(logits)
+    for name in ("logits alone (rank)", "as ask orders (fused)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_row("weight of the cosine", "", f"{fusion.cosine_weight:.0f}")
+    curves = [(calibration, logits, right), (fusion.calibration, *shown_answers(fused, relevant))]
+    for label in ("slope", "intercept", "threshold"):
+        table.add_row(label, *(f"{getattr(curve, label):.4f}" for curve, _, _ in curves))
     for label, columns in (("shown answers", slice(None)), ("first answers", slice(1))):
-        stated, found = probabilities[:, columns].ravel(), right[:, columns].ravel()
-        error_found = expected_calibration_error(stated, found)
-        table.add_row(f"calibration error of {label}, on these questions", f"{error_found:.4f}")
+        errors = []
+        for curve, shown, good in curves:
+            assert curve is not None
+            stated = curve.probability(shown)[:, columns].ravel()
+            errors.append(f"{expected_calibration_error(stated, good[:, columns].ravel()):.4f}")
+        table.add_row(f"calibration error of {label}, on these questions", *errors)
     title(folder)
     stdout().print(table)
     stdout().print(f"[dim]fitted on {escape(fitted_on)}[/]", highlight=False)
-    stderr().print(f"calibration -> {escape(str(path / CALIBRATION_FILE))}", soft_wrap=True)
+    for name in (CALIBRATION_FILE, FUSION_FILE):
+        stderr().print(f"{name} -> {escape(str(path / name))}", soft_wrap=True)
 
 
 def _require(feature: str, module: str) -> None:
@@ -329,13 +345,36 @@ def _scores(
         read = texts if as_typed else [spelling.correct(text) for text in texts]
         return bm25_scores(read, terms.documents)
     searcher = terms.searcher(ranker)
-    scores = np.empty((len(texts), len(terms)), dtype=np.float32)
-    with progress(label, total=len(texts)) as advance:
-        for number, text in enumerate(texts):
-            scored = searcher.score(text, as_typed=as_typed, exhaustive=True)
-            scores[number, searcher.order] = scored.order_by
+    found = _score_arrays(searcher, questions, label=label, as_typed=as_typed)
+    weighted = searcher.fusion.cosine_weight * found.cosines
+    return np.asarray(found.logits + found.bonus + weighted, dtype=np.float32)
+
+
+class _ScoreArrays(NamedTuple):
+    """fp32 ``[questions, terms]`` each, columns in the glossary's order."""
+
+    logits: NDArray[np.float32]
+    cosines: NDArray[np.float32]
+    bonus: NDArray[np.float32]
+
+
+def _score_arrays(
+    searcher: Searcher, questions: Sequence[JudgedQuestion], *, label: str, as_typed: bool
+) -> _ScoreArrays:
+    """Every term for every question."""
+    import numpy as np
+
+    shape = (len(questions), len(searcher.terms))
+    found = _ScoreArrays(*(np.empty(shape, dtype=np.float32) for _ in range(3)))
+    with progress(label, total=len(questions)) as advance:
+        for number, question in enumerate(questions):
+            scored = searcher.score(question.question, as_typed=as_typed, exhaustive=True)
+            for array, column in zip(
+                found, (scored.logits, scored.cosines, scored.bonus), strict=True
+            ):
+                array[number, searcher.order] = column
             advance()
-    return scores
+    return found
 
 
 def _shortlisted(
@@ -359,15 +398,13 @@ def _shortlisted(
     return kept
 
 
-def _save(calibration: Calibration, folder: Path) -> None:
+def _save(curve: Calibration | Fusion, folder: Path, name: str) -> None:
     """Whole or not at all: a half-written file would make the model unusable."""
-    from glossrank.calibration import CALIBRATION_FILE
-
-    target = folder / CALIBRATION_FILE
+    target = folder / name
     try:
         with tempfile.TemporaryDirectory(prefix=".calibration-", dir=folder) as temporary:
-            calibration.save(Path(temporary))
-            (Path(temporary) / CALIBRATION_FILE).replace(target)
+            curve.save(Path(temporary))
+            (Path(temporary) / name).replace(target)
     except OSError as error:
         raise cannot_write(target, error) from error
 

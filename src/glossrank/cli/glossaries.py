@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,7 +30,7 @@ from glossrank.cli.output import (
     stdout,
 )
 from glossrank.errors import InputError
-from glossrank.glossary import DEFAULT_TOP_K, read_terms
+from glossrank.glossary import DEFAULT_TOP_K, Glossary, read_terms
 from glossrank.judgments import read_question_texts, read_questions
 from glossrank.model_names import DEFAULT_MODEL
 from glossrank.progress import progress
@@ -45,7 +46,6 @@ SourceArgument = Annotated[
         help="A file, a dbt project or manifest, a database URL, or finance-terms: the shipped one.",
     ),
 ]
-_SHIPPED = "finance-terms"
 
 
 def ask_many_command(
@@ -121,7 +121,7 @@ def lint_command(
                 expected=f"one of {', '.join(KINDS)}", found=repr(kind), fix="Correct --ignore."
             )
     read = read_terms(
-        None if glossary == _SHIPPED else glossary,
+        glossary,
         columns=chosen_columns(column),
         query=query,
         sheet=sheet,
@@ -137,14 +137,11 @@ def lint_command(
             {
                 "glossary": read.name,
                 "terms": len(read.terms),
-                "findings": [
-                    {"kind": f.kind, "id": f.id, "line": f.line, "text": f.text, "fix": f.fix}
-                    for f in findings
-                ],
+                "findings": [asdict(found) for found in findings],
             }
         )
     for found in () if as_json else findings:
-        place = read.name if found.line is None else f"{read.name}:{found.line}"
+        place = found.file if found.line is None else f"{found.file}:{found.line}"
         who = f" [bold]{escape(found.id)}[/]:" if found.id else ""
         stdout().print(
             f"{escape(place)}: [yellow]{found.kind}[/]:{who} {escape(found.text)}. {escape(found.fix)}",
@@ -166,8 +163,8 @@ def diff_command(
             "--questions",
             "-q",
             metavar="FILE",
-            help="What is asked of both: a line each, or rows with 'question'; with 'relevant' "
-            "(ids) also whether it gets better.",
+            help="What is asked of both: a line each, or rows with 'question'; JSONL with 'relevant' "
+            "(ids) also says whether it gets better.",
         ),
     ],
     model: ModelOption = DEFAULT_MODEL,
@@ -181,22 +178,21 @@ def diff_command(
     ] = False,
     as_typed: AsTypedOption = False,
     query: QueryOption = None,
+    sheet: SheetOption = None,
     column: ColumnOption = None,
     template: TemplateOption = DEFAULT_TEMPLATE,
     as_json: JsonOption = False,
 ) -> None:
     """Which questions get another first answer. Exit code 1 if any does."""
     before, after = (
-        load_glossary(
-            None if source == _SHIPPED else source, query=query, column=column, template=template
-        )
+        load_glossary(source, query=query, sheet=sheet, column=column, template=template)
         for source in (old, new)
     )
-    texts, relevant = _asked(questions, before.terms, after.terms)
+    texts, relevant = _asked(questions, before, after)
     if only_worse and relevant is None:
         raise InputError(
             file=questions,
-            expected="right answers under 'relevant', which --only-worse needs",
+            expected="JSONL with the ids of right answers under 'relevant', which --only-worse needs",
             found="none",
             fix="Leave --only-worse out, or add them.",
         )
@@ -222,14 +218,21 @@ def diff_command(
         raise typer.Exit(FOUND_SOMETHING)
 
 
-def _asked(
-    file: Path, *terms: tuple[object, ...]
-) -> tuple[list[str], list[tuple[str, ...]] | None]:
+def _asked(file: Path, *glossaries: Glossary) -> tuple[list[str], list[tuple[str, ...]] | None]:
     """Questions, and the ids of their right answers if every row has them."""
-    del terms
-    judged = read_questions(file, None, allow_none=True) if _is_judged(file) else None
-    if judged is None:
+    if not _is_judged(file):
         return read_question_texts(file), None
+    judged = read_questions(file, None, allow_none=True)
+    known = {term.id for glossary in glossaries for term in glossary.terms}
+    for row in judged:
+        strangers = [term_id for term_id in row.relevant if term_id not in known]
+        if strangers:
+            raise InputError(
+                file=file,
+                expected="ids of terms that one of the two glossaries has",
+                found=f"{strangers[0]!r} for {row.question!r}",
+                fix="Correct the id.",
+            )
     return [row.question for row in judged], [row.relevant for row in judged]
 
 

@@ -7,11 +7,12 @@ is decided in :mod:`glossrank.columns`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from glossrank.errors import InputError
 from glossrank.readers.records import Records
-from glossrank.tables import checked, read_rows
+from glossrank.tables import checked, read_rows, require_file
 
 TEXT_FILES = (".csv", ".tsv", ".jsonl")
 YAML_FILES = (".yaml", ".yml")
@@ -21,7 +22,11 @@ KINDS = "CSV, TSV, JSONL, JSON, YAML, Excel, Parquet, a dbt project or manifest,
 
 
 def read_records(
-    source: str | Path, *, query: str | None = None, sheet: str | None = None
+    source: str | Path,
+    *,
+    query: str | None = None,
+    sheet: str | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Records:
     """Every record of a source.
 
@@ -29,6 +34,7 @@ def read_records(
         source: a file, a dbt project's folder, or a database URL (``postgresql://...``).
         query: the SQL of a database; its columns are the record's.
         sheet: of an Excel file; by default the first that has a glossary's columns.
+        columns: field to column, where the user named them; they tell where a table begins.
 
     Raises:
         InputError: the source as a whole cannot be read, is of no known kind, or an option
@@ -48,10 +54,14 @@ def read_records(
     kind = path.suffix.lower()
     if sheet is not None and kind not in EXCEL_FILES:
         raise _stray_option("--sheet", "an Excel file")
-    return _checked(_read_path(path, kind, sheet))
+    return _checked(_read_path(path, kind, sheet, columns))
 
 
-def _read_path(path: Path, kind: str, sheet: str | None) -> Records:
+def _read_path(
+    path: Path, kind: str, sheet: str | None, columns: Mapping[str, str] | None
+) -> Records:
+    if not path.exists():
+        require_file(path)
     if path.is_dir():
         from glossrank.readers.dbt import read_project
 
@@ -63,7 +73,7 @@ def _read_path(path: Path, kind: str, sheet: str | None) -> Records:
     if kind in EXCEL_FILES:
         from glossrank.readers.excel import read_excel
 
-        return read_excel(path, sheet=sheet)
+        return read_excel(path, sheet=sheet, columns=columns)
     if kind in PARQUET_FILES:
         from glossrank.readers.parquet import read_parquet
 
@@ -86,7 +96,8 @@ def _read_path(path: Path, kind: str, sheet: str | None) -> Records:
 
 def _checked(records: Records) -> Records:
     rows = tuple(
-        row if isinstance(row, InputError) else checked(records.name, row) for row in records.rows
+        row if isinstance(row, InputError) else checked(row.file or records.name, row)
+        for row in records.rows
     )
     return Records(records.name, rows, records.notes, records.unit)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 from glossrank.errors import InputError, MissingExtraError
 from glossrank.readers.records import Records
@@ -43,7 +44,7 @@ def read_database(url: str, *, query: str | None) -> Records:
     sqlite = address.get_backend_name() == "sqlite"
     if sqlite and address.database and address.database != ":memory:":
         # Else a wrong path would make an empty file.
-        address = address.set(database=f"file:{address.database}").update_query_dict(
+        address = address.set(database=f"file:{quote(address.database)}").update_query_dict(
             {"mode": "ro", "uri": "true"}
         )
     try:
@@ -52,7 +53,10 @@ def read_database(url: str, *, query: str | None) -> Records:
         raise _refused(name, "a kind of database that SQLAlchemy knows", str(error)) from error
     except ImportError as error:
         raise _refused(
-            name, "the database's driver", str(error), f"Install it: pip install {error.name}."
+            name,
+            "the database's driver",
+            str(error),
+            "Install it; SQLAlchemy's page on the database names the package.",
         ) from error
     try:
         return Records(name, tuple(_rows(sqlalchemy, engine, query)), unit="row")

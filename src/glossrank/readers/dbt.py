@@ -32,8 +32,10 @@ _PARTS = ("measures", "dimensions", "entities")
 class _Layer:
     """What was found so far; metrics name measures, so both are read before either is told."""
 
-    metrics: list[tuple[str, int, Mapping[str, Any]]] = field(default_factory=list)
+    metrics: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     models: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    root: Path | None = None
+    left_out: list[str] = field(default_factory=list)
     problems: list[InputError] = field(default_factory=list)
     docs: dict[str, str] = field(default_factory=dict)
 
@@ -51,7 +53,7 @@ def is_semantic(document: Any) -> bool:
 
 def read_semantic_file(path: Path, document: Mapping[str, Any]) -> Records:
     """The terms of one YAML file."""
-    layer = _Layer()
+    layer = _Layer(root=path.parent)
     _collect(layer, path, document, path.name)
     return _records(str(path), layer)
 
@@ -73,7 +75,7 @@ def read_project(folder: Path) -> Records:
     project = load_yaml(file)
     paths = project.get("model-paths") if isinstance(project, Mapping) else None
     names = [str(name) for name in paths] if isinstance(paths, list) and paths else ["models"]
-    layer = _Layer()
+    layer = _Layer(root=folder)
     for root in dict.fromkeys(folder / name for name in names):
         for text in sorted(root.rglob("*.md")):
             found = _DOC_BLOCK.findall(text.read_text(encoding="utf-8", errors="replace"))
@@ -111,9 +113,8 @@ def read_manifest(path: Path, manifest: Mapping[str, Any]) -> Records:
     """The terms of a manifest that dbt wrote; those that are switched off are not in it."""
     layer = _Layer()
     # manifest.json keeps them by unique id, semantic_manifest.json in a list.
-    for number, metric in enumerate(_dicts(manifest.get("metrics")), start=1):
-        place = str(metric.get("original_file_path") or path.name)
-        layer.metrics.append((place, number, metric))
+    for metric in _dicts(manifest.get("metrics")):
+        layer.metrics.append((str(metric.get("original_file_path") or path.name), metric))
     for model in _dicts(manifest.get("semantic_models")):
         layer.models.append((str(model.get("original_file_path") or path.name), model))
     if not (layer.metrics or layer.models):
@@ -151,7 +152,7 @@ def _collect(layer: _Layer, file: Path, document: Mapping[str, Any], place: str)
     for metric in metrics:
         line = metric.line if isinstance(metric, YamlMapping) else 0
         if isinstance(metric.get("name"), str):
-            layer.metrics.append((f"{place}:{line}", line, metric))
+            layer.metrics.append((place, metric))
         else:
             layer.problems.append(
                 InputError(
@@ -186,15 +187,16 @@ def _records(name: str, layer: _Layer) -> Records:
         for _, model in layer.models
         for measure in _dicts(model.get("measures"))
     }
-    left_out: list[str] = []
     rows: list[Row | InputError] = list(layer.problems)
-    rows += [_metric_row(layer, measures, *found) for found in layer.metrics]
+    for place, metric in layer.metrics:
+        row = _metric_row(layer, measures, place, metric)
+        rows += [] if row is None else [row]
     for place, model in layer.models:
-        rows += _part_rows(layer, place, model, left_out)
+        rows += _part_rows(layer, place, model)
     notes = [f"dbt: {len(layer.metrics)} metrics, {len(layer.models)} semantic models"]
-    if left_out:
-        some = ", ".join(left_out[:5]) + (" ..." if len(left_out) > 5 else "")
-        notes.append(f"left out, without a description: {len(left_out)} ({some})")
+    if layer.left_out:
+        some = ", ".join(layer.left_out[:5]) + (" ..." if len(layer.left_out) > 5 else "")
+        notes.append(f"left out, without a description: {len(layer.left_out)} ({some})")
     return Records(name, tuple(rows), notes)
 
 
@@ -202,34 +204,30 @@ def _metric_row(
     layer: _Layer,
     measures: Mapping[str, tuple[str, Mapping[str, Any]]],
     place: str,
-    line: int,
     metric: Mapping[str, Any],
-) -> Row:
+) -> Row | None:
     formula = _formula(metric, measures)
     measure = _input_name(_params(metric).get("measure"))
     family = measures[measure][0] if measure in measures else ""
     described = _described(layer, metric)
     if not described and measure in measures:
         described = _described(layer, measures[measure][1])
-    return Row(
-        line,
-        _common(metric)
-        | {
-            "id": str(metric.get("name")),
-            # A metric without a word of description is still asked for: its sum says something.
-            "definition": described or (f"the metric {formula}." if formula else None),
-            "formula": formula,
-            "family": str(metric.get("group") or family),
-            "source": place,
-        },
-    )
+    if not described and not formula:
+        layer.left_out.append(str(metric.get("name")))
+        return None
+    values = {
+        "id": str(metric.get("name")),
+        # A metric without a word of description is still asked for: its sum says something.
+        "definition": described or f"the metric {formula}.",
+        "formula": formula,
+        "family": str(metric.get("group") or family),
+    }
+    return _row(layer, place, metric, values)
 
 
-def _part_rows(
-    layer: _Layer, place: str, model: Mapping[str, Any], left_out: list[str]
-) -> Iterator[Row]:
+def _part_rows(layer: _Layer, place: str, model: Mapping[str, Any]) -> Iterator[Row]:
     owner = str(model.get("name"))
-    metric_names = {str(metric.get("name")) for _, _, metric in layer.metrics}
+    metric_names = {str(metric.get("name")) for _, metric in layer.metrics}
     for kind in _PARTS:
         for part in _dicts(model.get(kind)):
             part_id = f"{owner}.{part.get('name')}"
@@ -238,20 +236,23 @@ def _part_rows(
                 continue
             described = _described(layer, part)
             if not described:
-                left_out.append(part_id)
+                layer.left_out.append(part_id)
                 continue
-            line = part.line if isinstance(part, YamlMapping) else 0
-            yield Row(
-                line,
-                _common(part)
-                | {
-                    "id": part_id,
-                    "definition": described,
-                    "formula": _aggregate(part) if kind == "measures" else "",
-                    "family": owner,
-                    "source": f"{place}:{line}" if line else place,
-                },
-            )
+            values = {
+                "id": part_id,
+                "definition": described,
+                "formula": _aggregate(part) if kind == "measures" else "",
+                "family": owner,
+            }
+            yield _row(layer, place, part, values)
+
+
+def _row(layer: _Layer, place: str, entry: Mapping[str, Any], values: dict[str, Any]) -> Row:
+    """A record with the place of its entry; a manifest has no lines."""
+    line = entry.line if isinstance(entry, YamlMapping) else 0
+    file = None if layer.root is None else str(layer.root / place)
+    values["source"] = f"{place}:{line}" if line else place
+    return Row(line, _common(entry) | values, file)
 
 
 def _common(entry: Mapping[str, Any]) -> dict[str, Any]:

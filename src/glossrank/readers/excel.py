@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,13 @@ _HEADER_ROWS = 20
 """Rows in which the header is looked for: titles and notes often stand above it."""
 
 
-def read_excel(path: Path, *, sheet: str | None = None) -> Records:
+def read_excel(
+    path: Path, *, sheet: str | None = None, columns: Mapping[str, str] | None = None
+) -> Records:
     """The rows of one sheet; the header is the first row that names a term and a definition.
+
+    Args:
+        columns: field to column, where the user named them.
 
     Raises:
         InputError: no workbook, no such sheet, or no sheet with rows.
@@ -56,7 +62,7 @@ def read_excel(path: Path, *, sheet: str | None = None) -> Records:
         )
     names = list(sheets) if sheet is None else [sheet]
     for name in names:
-        header = _header(sheets[name])
+        header = _header(sheets[name], columns or {})
         if header is not None:
             return _records(path, name, sheets[name], header)
     filled = [name for name in names if any(_texts(row) for row in sheets[name])]
@@ -70,10 +76,10 @@ def read_excel(path: Path, *, sheet: str | None = None) -> Records:
     return _records(path, filled[0], rows, first)
 
 
-def _header(rows: list[list[Any]]) -> int | None:
+def _header(rows: list[list[Any]], columns: Mapping[str, str]) -> int | None:
     for at, row in enumerate(rows[:_HEADER_ROWS]):
         try:
-            guess_columns([text for text in _texts(row) if text], {}, file="")
+            guess_columns([text for text in _texts(row) if text], columns, file="")
         except InputError:
             continue
         return at

@@ -23,15 +23,17 @@ _FIX = (
 
 
 class Mapping(dict[str, Any]):
-    """A YAML mapping that knows the 1-based line on which it starts."""
+    """A YAML mapping that knows the 1-based lines on which it and its keys start."""
 
-    line: int = 0
+    def __init__(self, line: int = 0) -> None:
+        super().__init__()
+        self.line = line
+        self.lines: dict[str, int] = {}
 
 
 class _Loader(yaml.BaseLoader):
     def construct_lined(self, node: Any) -> Mapping:
-        found = Mapping()
-        found.line = node.start_mark.line + 1
+        found = Mapping(node.start_mark.line + 1)
         merged: list[dict[str, Any]] = []
         for key_node, value_node in node.value:
             key = self.construct_object(key_node, deep=True)
@@ -47,6 +49,7 @@ class _Loader(yaml.BaseLoader):
             if key == "<<":
                 merged += value if isinstance(value, list) else [value]
                 continue
+            found.lines[key] = key_node.start_mark.line + 1
             plain_nothing = isinstance(value_node, yaml.ScalarNode) and value_node.style is None
             found[key] = None if plain_nothing and value in _NOTHING else value
         for base in merged:
@@ -123,13 +126,14 @@ def read_yaml(path: Path) -> Records:
 def _named(path: Path, document: Mapping) -> list[Row | InputError]:
     """``TERM: DEFINITION`` or ``TERM: {definition: ...}`` as records."""
     rows: list[Row | InputError] = []
-    for place, (name, value) in enumerate(document.items()):
+    for name, value in document.items():
+        line = document.lines.get(name, document.line)
         if isinstance(value, Mapping):
-            rows.append(Row(value.line, {"term": name, **value}))
+            rows.append(Row(line, {"term": name, **value}))
         elif isinstance(value, str):
-            rows.append(Row(document.line + place, {"term": name, "definition": value}))
+            rows.append(Row(line, {"term": name, "definition": value}))
         else:
-            rows.append(_no_record(path, None, f"{value!r:.80} under {name!r}"))
+            rows.append(_no_record(path, line, f"{value!r:.80} under {name!r}"))
     return rows
 
 
