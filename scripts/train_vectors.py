@@ -52,7 +52,6 @@ def main() -> None:
     parser.add_argument("--general-texts", type=int, default=60_000)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--dimensions", type=int, default=DIMENSIONS)
-    parser.add_argument("--dropout", type=float, default=0.15, help="share of tokens left out")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.manual_seed(options.seed)
@@ -89,9 +88,8 @@ def main() -> None:
     seen = [0.0, 0.0]
     for step in range(options.steps):
         batch = draw.sample(questions, 512)
-        chosen = _fewer([draw.choice(some) for some in documents], draw, options.dropout)
-        asked = _fewer([question for question, _ in batch], draw, options.dropout)
-        scores = _vectors(table, asked) @ _vectors(table, chosen).T / TEMPERATURE
+        wording = _vectors(table, [draw.choice(some) for some in documents])
+        scores = _vectors(table, [question for question, _ in batch]) @ wording.T / TEMPERATURE
         right = torch.zeros_like(scores, dtype=torch.bool)
         for row, (_, columns) in enumerate(batch):
             right[row, columns] = True
@@ -151,11 +149,6 @@ def _general_texts(path: Path, draw: random.Random, count: int) -> list[str]:
 def _encode(tokenizer: Tokenizer, text: str) -> list[int]:
     ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
     return ids or [0]
-
-
-def _fewer(texts: list[list[int]], draw: random.Random, dropout: float) -> list[list[int]]:
-    """Each text without some of its tokens, so that no single one is relied on."""
-    return [[t for t in text if draw.random() >= dropout] or text[:1] for text in texts]
 
 
 def _vectors(table: torch.nn.EmbeddingBag, texts: list[list[int]]) -> torch.Tensor:

@@ -92,7 +92,7 @@ def test_chosen_columns_show_where_the_table_begins(tmp_path: Path) -> None:
     )
     found = read_terms(path, columns={"term": "Begriff", "definition": "Bedeutung"})
     assert found.lines == {"cash": 4}
-    with pytest.raises(InputError, match=r"terms.xlsx:3: expected a column 'Titel' for term"):
+    with pytest.raises(InputError, match=r"terms.xlsx:\d: expected a column 'Titel' for term"):
         read_terms(path, sheet="Terms", columns={"term": "Titel", "definition": "Bedeutung"})
 
 

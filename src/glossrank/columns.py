@@ -51,7 +51,7 @@ NEEDED = ("term", "definition")
 
 
 def guess_columns(
-    header: Sequence[str], chosen: Mapping[str, str], *, file: str
+    header: Sequence[str], chosen: Mapping[str, str], *, file: str, line: int = 1
 ) -> tuple[dict[str, str], list[str]]:
     """Field to column, and a note for each column that was guessed by another name.
 
@@ -78,7 +78,7 @@ def guess_columns(
         if wanted not in header:
             raise InputError(
                 file=file,
-                line=1,
+                line=line,
                 expected=f"a column {wanted!r} for {field}",
                 found=", ".join(header) or "none",
                 fix="Write the column as the file does.",
@@ -95,7 +95,7 @@ def guess_columns(
     if missing:
         raise InputError(
             file=file,
-            line=1,
+            line=line,
             expected=f"the columns {' and '.join(NEEDED)}, or others that mean the same",
             found=f"{', '.join(header) or 'none'} (missing: {', '.join(missing)})",
             fix="Rename a column, or say which one it is: --column "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from glossrank.glossary import Glossary, Term
+from glossrank.glossary import Glossary
 from glossrank.search import Answers, Searcher
 
 NONE_OF_THESE = "none of these"
@@ -106,8 +106,8 @@ def _first(answers: Answers) -> tuple[str, str]:
     return answers[0].term.id, answers[0].term.term
 
 
-def _documents(glossary: Glossary) -> dict[str, tuple[str, Term]]:
+def _documents(glossary: Glossary) -> dict[str, tuple[str, str]]:
     return {
-        term.id: (document, term)
+        term.id: (document, term.term)
         for term, document in zip(glossary.terms, glossary.documents, strict=True)
     }

@@ -246,7 +246,9 @@ def read_terms(
     notes = list(records.notes)
     entries: list[_Entry] = []
     if good:
-        chosen, guessed = guess_columns(header, columns or {}, file=records.name)
+        chosen, guessed = guess_columns(
+            header, columns or {}, file=records.name, line=records.header
+        )
         notes += guessed
         for row in good:
             term = _term(row.file or records.name, row, chosen)
@@ -275,7 +277,7 @@ def split_list(value: str) -> tuple[str, ...]:
 
 def slug(term: str) -> str:
     """An id made from a term: lower case, words joined by hyphens, a bracket left out."""
-    bare = re.sub(r"\s*\([^)]*\)", "", term) or term
+    bare = re.sub(r"\([^()]*\)", "", term) or term
     return re.sub(r"[\W_]+", "-", bare.lower().replace("'", "")).strip("-") or term
 
 
@@ -285,13 +287,21 @@ def _cell(row: Row, columns: Mapping[str, str], name: str) -> str:
     # A float that is not itself is how tables say "nothing".
     if value is None or value != value or isinstance(value, dict | list):
         return ""
+    # Tables without a column of their own for whole numbers keep them as floats.
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return str(value).strip()
 
 
 def _list(row: Row, columns: Mapping[str, str], name: str) -> tuple[str, ...]:
     value = row.values.get(columns.get(name, ""))
     if isinstance(value, list):
-        return tuple(dict.fromkeys(str(part).strip() for part in value if str(part).strip()))
+        texts = (
+            str(part).strip()
+            for part in value
+            if part is not None and not isinstance(part, dict | list | tuple)
+        )
+        return tuple(dict.fromkeys(text for text in texts if text))
     return split_list(_cell(row, columns, name))
 
 
@@ -300,7 +310,7 @@ def _term(file: str, row: Row, columns: Mapping[str, str]) -> Term | InputError:
     for name in NEEDED:
         column = columns[name]
         # An account may be called 101.
-        if name == "term" and isinstance(values.get(column), int) and values[column] is not True:
+        if name == "term" and type(values.get(column)) is int:
             values[column] = str(values[column])
         text = cell_text(file, Row(row.line, {column: None, **values}), column)
         if isinstance(text, InputError):
@@ -340,8 +350,8 @@ def _distinct(
     on the order. A row that says the same as another is left out.
     """
     given = {entry.term.id: entry for entry in entries if entry.own_id}
-    made = Counter({(e.term.id, e.term.definition) for e in entries if not e.own_id})
-    bare = Counter(term_id for term_id, _ in made)
+    made = {(e.term.id, e.term.term, e.term.definition) for e in entries if not e.own_id}
+    bare = Counter(term_id for term_id, _, _ in made)
     kept: dict[str, _Entry] = {}
     problems: list[InputError] = []
     repeated: list[str] = []
@@ -354,18 +364,18 @@ def _distinct(
     for entry in entries:
         term = entry.term
         twin = None if entry.own_id else given.get(term.id)
-        if twin is not None and twin.term.definition == term.definition:
+        if twin is not None and twin.term == term:
             repeated.append(f"{place(entry)} repeats {place(twin)} ({term.term!r})")
             continue
         hashed = not entry.own_id and (bare[term.id] > 1 or term.id in given)
         if hashed:
-            digest = hashlib.sha256(term.definition.encode("utf-8")).hexdigest()
+            digest = hashlib.sha256(f"{term.term}\n{term.definition}".encode()).hexdigest()
             term = replace(term, id=f"{term.id}-{digest[:_HASH_LENGTH]}")
         first = kept.get(term.id)
         if first is None:
             kept[term.id] = replace(entry, term=term)
             renamed += [term.id] if hashed else []
-        elif first.term.definition == term.definition and not entry.own_id:
+        elif first.term == term and not entry.own_id:
             repeated.append(f"{place(entry)} repeats {place(first)} ({term.term!r})")
         else:
             problems.append(

@@ -123,6 +123,7 @@ def _take_up(file: IO[bytes], path: Path, questions: Sequence[str], job: str) ->
     with open(file.fileno(), "rb", closefd=False) as reader:
         for line in reader:
             if not line.endswith(b"\n"):
+                _check_cut(line, path, job, number=done + 1)
                 break
             _check(line, path, questions, job, number=done + 1)
             whole += len(line)
@@ -130,6 +131,13 @@ def _take_up(file: IO[bytes], path: Path, questions: Sequence[str], job: str) ->
     file.truncate(whole)
     file.seek(0, os.SEEK_END)
     return done
+
+
+def _check_cut(line: bytes, path: Path, job: str, *, number: int) -> None:
+    """A last line without an end may be thrown away only if this job began to write it."""
+    begin = json.dumps({"number": number, "job": job}).encode()[:-1]
+    if not (line.startswith(begin) or begin.startswith(line)):
+        raise _foreign(path, number, "something else")
 
 
 def _check(line: bytes, path: Path, questions: Sequence[str], job: str, *, number: int) -> None:

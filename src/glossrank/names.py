@@ -9,6 +9,7 @@ of models.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,11 +21,11 @@ from glossrank.spelling import common_words
 LONGEST_NAME = 12
 """Words of a name that is looked for; a longer one is a sentence."""
 MOST_TERMS = 3
-"""Terms of which initials may be the acronym; more say nothing."""
+"""Terms that may have an acronym; if more do, it says nothing."""
 _SMALL_LIST = """
 a an and as at by for from in into of off on or per the to vs with
 """
-_SMALL_WORDS = frozenset(_SMALL_LIST.split())
+SMALL_WORDS = frozenset(_SMALL_LIST.split())
 # In small letters these are words, though a glossary may have such an acronym.
 _EVERYDAY_LIST = """
 act add age ago aim air all and any are arm art ask bad bag bar bed best bet bid big bill bit
@@ -42,13 +43,15 @@ sit site six size sold some soon sort spot step stop such sum sure swap take tax
 term test text than that the them then they this tie time tip told too tool top try turn two
 type unit upon use used user van very wait want war was way web week well went were what when
 who why wide will win wish with won word work year yes yet you your zero
+ape dip ear eat fat herd lab lip mid pan ram redo rob sal sole son sub sue tea
 """
 _EVERYDAY_WORDS = frozenset(_EVERYDAY_LIST.split())
-_BRACKET = re.compile(r"\s*\(([^()]*)\)")
+_BRACKET = re.compile(r"\s+\(([^()]*)\)")
+_LAST_BRACKET = re.compile(r"\s\(([^()]*)\)\s*$")
 _ACRONYM = re.compile(r"(?=(?:.*[A-Z]){2})[A-Z][A-Za-z0-9&/.-]{1,9}")
 # P/E and R&D are one word each, debt/equity is two.
 _WORD = re.compile(
-    r"\b[A-Za-z](?:[/&][A-Za-z])+\b|[^\W_]+(?:['\N{RIGHT SINGLE QUOTATION MARK}&][^\W_]+)*"
+    r"\b[A-Za-z](?:[/&][A-Za-z])+\b|&|[^\W_]+(?:['\N{RIGHT SINGLE QUOTATION MARK}&][^\W_]+)*"
 )
 
 
@@ -70,7 +73,7 @@ class Named:
     Attributes:
         row: of the term, in the order of the index.
         by: what kind of name it is.
-        words: the question's own words.
+        words: the question's own words (in Unicode's form NFKC).
     """
 
     row: int
@@ -113,24 +116,30 @@ class NameIndex:
                 words = tuple(word.key for word in _words(text))
                 if not 0 < len(words) <= LONGEST_NAME:
                     continue
-                if _ACRONYM.fullmatch(text):
-                    self._acronyms[_letters(text)].setdefault(row, NamedBy.ACRONYM)
-                    if kind is NamedBy.NAME:
-                        self._names[words].setdefault(row, kind)
-                    continue
-                self._names[words].setdefault(row, kind)
-                if kind is NamedBy.NAME:
+                short = _ACRONYM.fullmatch(text) is not None
+                if short:
+                    # A glossary may write "(KPIs)".
+                    bare = text[:-1] if text.endswith("s") else text
+                    self._acronyms[_letters(bare)].setdefault(row, NamedBy.ACRONYM)
+                if not short or kind is NamedBy.NAME or len(words) > 1:
+                    self._names[words].setdefault(row, kind)
+                if not short and kind is NamedBy.NAME:
                     for acronym in _initials(text):
                         initials[acronym].add(row)
         for acronym, rows in initials.items():
-            if len(rows) <= MOST_TERMS:
-                for row in rows:
-                    self._acronyms[acronym].setdefault(row, NamedBy.INITIALS)
+            for row in rows if len(rows) <= MOST_TERMS else ():
+                self._acronyms[acronym].setdefault(row, NamedBy.INITIALS)
+        for acronym in [a for a, rows in self._acronyms.items() if len(rows) > MOST_TERMS]:
+            del self._acronyms[acronym]
         self._longest = max((len(words) for words in self._names), default=0)
 
     def find(self, question: str) -> list[Named]:
         """The terms that the question names, by row; of names within names only the longest."""
+        question = unicodedata.normalize("NFKC", question)
         words = _words(question)
+        if len(words) > 1 and question.isupper():
+            # Who writes everything in capitals means no acronym by them.
+            words = [_Word(word.text.lower(), word.start, word.end) for word in words]
         found: dict[int, Named] = {}
         for named in [*self._long_names(question, words), *self._short_ones(words)]:
             known = found.get(named.row)
@@ -146,7 +155,7 @@ class NameIndex:
                 rows = self._names.get(tuple(keys[at : at + size]))
                 if rows:
                     own = question[words[at].start : words[at + size - 1].end]
-                    common = size == 1 and _is_common(keys[at])
+                    common = size == 1 and _is_common(words[at].text.lower())
                     for row, kind in rows.items():
                         by = NamedBy.COMMON_WORD if common else kind
                         yield Named(row, NamedBy.WHOLE if size == len(words) else by, own)
@@ -157,6 +166,8 @@ class NameIndex:
 
     def _short_ones(self, words: Sequence[_Word]) -> Iterator[Named]:
         for word in words:
+            if not _letters(word.text):
+                continue
             found = self._acronyms.get(_letters(word.text)) or (
                 self._acronyms.get(_letters(word.text[:-1])) if word.text.endswith("s") else None
             )
@@ -169,20 +180,23 @@ _SURENESS = {kind: place for place, kind in enumerate(NamedBy)}
 
 
 def _names(term: Term) -> Iterator[tuple[str, NamedBy]]:
-    """The name, without what stands in brackets; an acronym in brackets; synonyms."""
-    bare = _BRACKET.sub("", term.term).strip()
-    yield bare or term.term, NamedBy.NAME
-    for inner in _BRACKET.findall(term.term):
-        if _ACRONYM.fullmatch(inner.strip()):
-            yield inner.strip(), NamedBy.SYNONYM
+    """The name, with and without what stands in brackets; an acronym at its end; synonyms."""
+    name = unicodedata.normalize("NFKC", term.term).strip()
+    bare = _BRACKET.sub("", name).strip()
+    yield bare or name, NamedBy.NAME
+    if bare and bare != name:
+        yield name, NamedBy.SYNONYM
+    last = _LAST_BRACKET.search(name)
+    if last is not None and _ACRONYM.fullmatch(last[1].strip()):
+        yield last[1].strip(), NamedBy.SYNONYM
     for synonym in term.synonyms:
-        yield synonym, NamedBy.SYNONYM
+        yield unicodedata.normalize("NFKC", synonym).strip(), NamedBy.SYNONYM
 
 
 def _initials(name: str) -> set[str]:
     """With and without small words: "Cost of Goods Sold" is COGS and CGS."""
     words = [word.text for word in _words(name)]
-    large = [word for word in words if word.lower() not in _SMALL_WORDS]
+    large = [word for word in words if word.lower() not in SMALL_WORDS]
     return {"".join(w[0] for w in some).upper() for some in (words, large) if len(some) >= 3}
 
 
@@ -198,20 +212,30 @@ def _key(word: str) -> str:
         return "and"
     if len(bare) > 4 and bare.endswith("ies"):
         return bare[:-3] + "y"
-    return bare[:-1] if len(bare) > 3 and bare.endswith("s") and not bare.endswith("ss") else bare
+    if bare.endswith(("ses", "xes", "zes", "ches", "shes")):
+        bare = bare[:-2]
+        # "bonuses" is by now what "bonus" is.
+        bare = bare[:-1] if bare.endswith(("us", "is")) else bare
+    elif len(bare) > 3 and bare.endswith("s") and not bare.endswith("ss"):
+        bare = bare[:-1]
+    # "expenses" has lost its e.
+    return bare[:-1] if len(bare) > 3 and bare.endswith("e") else bare
 
 
 def _letters(word: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]", "", word).upper()
+    """Capitals, without signs; "" where a letter is none of A to Z."""
+    letters = "".join(letter for letter in word if letter.isalnum())
+    return letters.upper() if letters.isascii() else ""
 
 
 def _is_meant(word: str, kind: NamedBy) -> bool:
     """Whether a word stands for an acronym: in capitals, or where it is no other word."""
     if sum(letter.isupper() for letter in word) >= 2:
         return len(word) > 2 or kind is NamedBy.ACRONYM
-    return len(word) > 2 and word.lower() not in _EVERYDAY_WORDS
+    lower = word.lower()
+    return len(word) > 2 and not {lower, lower.removesuffix("s")} & _EVERYDAY_WORDS
 
 
 def _is_common(word: str) -> bool:
     listed = common_words()
-    return word in listed or f"{word}s" in listed
+    return word in listed or word.removesuffix("s") in listed or f"{word}s" in listed

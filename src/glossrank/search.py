@@ -52,7 +52,7 @@ class Answer:
             no calibration.
         logit: the model's raw output.
         named: how the question names the term (``acronym "DSO" in the question``), or None.
-            Such a term always comes up, and stands higher than its logit says.
+            Such a term comes up, if only at the end, and stands higher than its logit says.
         reasons: what carried the logit, where it was asked for.
     """
 
@@ -402,13 +402,16 @@ def _loaded(name: str) -> CrossEncoder:
 
 
 def _with_named(order: RowArray, scored: Scored, top_k: int | None) -> list[int]:
-    """The first ``top_k`` places, the last of them given up to named terms that would be cut."""
+    """The first ``top_k`` places, the last of them given up to named terms that would be cut.
+
+    The first place is never given up: the best answer does not depend on ``top_k``.
+    """
     places: list[int] = order.tolist()
     if top_k is None or top_k >= len(places):
         return places
     shown, cut = places[:top_k], places[top_k:]
     missing = [at for at in cut if int(scored.rows[at]) in scored.named]
-    spare = [at for at in shown if int(scored.rows[at]) not in scored.named]
+    spare = [at for at in shown[1:] if int(scored.rows[at]) not in scored.named]
     for at, gone in zip(missing, reversed(spare), strict=False):
         shown.remove(gone)
         shown.append(at)

@@ -59,11 +59,11 @@ def read_text(path: Path) -> str:
 def _content(path: Path) -> bytes:
     try:
         content = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise InputError(
             file=path,
             expected="a file that can be read",
-            found=error.strerror or str(error),
+            found=getattr(error, "strerror", None) or str(error),
             fix="Check the path and its permissions.",
         ) from error
     if not content:
@@ -119,9 +119,14 @@ def cell_text(path: Path | str, row: Row, name: str) -> str | InputError:
         file=path,
         line=row.line,
         expected=f"a text under {name!r}",
-        found=repr(text)[:200],
+        found=shown(text),
         fix="Fill the cell or remove the row.",
     )
+
+
+def shown(value: Any) -> str:
+    """A value for a message; a list is not spelled out, for YAML's aliases can make it endless."""
+    return type(value).__name__ if isinstance(value, dict | list | tuple) else repr(value)[:200]
 
 
 def _is_unicode(text: str) -> bool:
@@ -164,7 +169,12 @@ def read_rows(path: Path, *, columns: tuple[str, ...]) -> Iterator[Row | InputEr
 
 def checked(path: Path | str, row: Row) -> Row | InputError:
     """The row, or the error of a cell that is too long or no valid Unicode."""
-    for name, value in row.values.items():
+    texts = (
+        (name, text)
+        for name, value in row.values.items()
+        for text in (value if isinstance(value, list) else [value])
+    )
+    for name, value in texts:
         if isinstance(value, str) and not _is_unicode(value):
             return InputError(
                 file=path,

@@ -8,6 +8,7 @@ is decided in :mod:`glossrank.columns`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from glossrank.errors import InputError
@@ -60,7 +61,11 @@ def read_records(
 def _read_path(
     path: Path, kind: str, sheet: str | None, columns: Mapping[str, str] | None
 ) -> Records:
-    if not path.exists():
+    try:
+        there = path.exists()
+    except (OSError, ValueError):
+        there = False
+    if not there:
         require_file(path)
     if path.is_dir():
         from glossrank.readers.dbt import read_project
@@ -99,7 +104,7 @@ def _checked(records: Records) -> Records:
         row if isinstance(row, InputError) else checked(row.file or records.name, row)
         for row in records.rows
     )
-    return Records(records.name, rows, records.notes, records.unit)
+    return replace(records, rows=rows)
 
 
 def _stray_option(option: str, owner: str) -> InputError:

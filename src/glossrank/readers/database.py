@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +11,8 @@ from glossrank.errors import InputError, MissingExtraError
 from glossrank.readers.records import Records
 from glossrank.tables import Row
 
+# SQLITE_ATTACH of SQLite's authorizer, which Python's module names from 3.11 on.
+_ATTACH = 24
 _FIX = "Check the URL, the query and the database's permissions."
 
 
@@ -33,9 +36,18 @@ def read_database(url: str, *, query: str | None) -> Records:
         ) from error
     try:
         address = sqlalchemy.make_url(url)
-    except ArgumentError as error:
-        raise _refused(re.sub(r"//.*@", "//...@", url), "a database URL", str(error)) from error
-    name = address.render_as_string(hide_password=True)
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
+        shown = re.sub(r"//.*@", "//...@", url.partition("?")[0])
+        raise _refused(shown, "a database URL", str(error)) from error
+    # Options may hold a password too.
+    name = address.set(query={}).render_as_string(hide_password=True)
+    if "@" in (address.host or ""):
+        raise _refused(
+            f"{address.drivername}://...",
+            "one @ in the URL",
+            "more",
+            "Write %40 for it in a password.",
+        )
     if query is None or not query.strip():
         raise _refused(name, "a query, with --query", "none", "Give SQL or a table's name.")
     # PostgreSQL's plain name means the old driver; the one that the extra brings is psycopg 3.
@@ -47,10 +59,16 @@ def read_database(url: str, *, query: str | None) -> Records:
         address = address.set(database=f"file:{quote(address.database)}").update_query_dict(
             {"mode": "ro", "uri": "true"}
         )
+    # A prepared statement is one statement: COMMIT cannot end the read-only transaction.
+    arguments = {"prepare_threshold": 0} if address.drivername == "postgresql+psycopg" else {}
     try:
-        engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.pool.NullPool)
+        engine = sqlalchemy.create_engine(
+            address, poolclass=sqlalchemy.pool.NullPool, connect_args=arguments
+        )
     except NoSuchModuleError as error:
         raise _refused(name, "a kind of database that SQLAlchemy knows", str(error)) from error
+    except (ArgumentError, ValueError, TypeError) as error:
+        raise _refused(name, "a database URL", str(error).splitlines()[0]) from error
     except ImportError as error:
         raise _refused(
             name,
@@ -58,14 +76,25 @@ def read_database(url: str, *, query: str | None) -> Records:
             str(error),
             "Install it; SQLAlchemy's page on the database names the package.",
         ) from error
+    if engine.dialect.is_async:
+        raise _refused(name, "a driver without asyncio", engine.dialect.driver)
+    if sqlite:
+        sqlalchemy.event.listen(engine, "connect", _forbid_other_files)
     try:
         return Records(name, tuple(_rows(sqlalchemy, engine, query)), unit="row")
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, UnicodeEncodeError) as error:
         # The last line but those with SQLAlchemy's own remarks.
         said = str(getattr(error, "orig", None) or error).strip().splitlines()
         raise _refused(
             name, "a query that the database answers", said[0] if said else ""
         ) from error
+
+
+def _forbid_other_files(connection: Any, _: Any) -> None:
+    """Refuse ATTACH and VACUUM INTO, which would make files beside a read-only one."""
+    connection.set_authorizer(
+        lambda action, *_: sqlite3.SQLITE_DENY if action == _ATTACH else sqlite3.SQLITE_OK
+    )
 
 
 def _rows(sqlalchemy: Any, engine: Any, query: str) -> list[Row]:

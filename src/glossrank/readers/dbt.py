@@ -76,14 +76,19 @@ def read_project(folder: Path) -> Records:
     paths = project.get("model-paths") if isinstance(project, Mapping) else None
     names = [str(name) for name in paths] if isinstance(paths, list) and paths else ["models"]
     layer = _Layer(root=folder)
-    for root in dict.fromkeys(folder / name for name in names):
-        for text in sorted(root.rglob("*.md")):
+    docs = project.get("docs-paths") if isinstance(project, Mapping) else None
+    for name in [*(docs if isinstance(docs, list) else []), *names]:
+        for text in _files(folder / str(name), ".md"):
+            if not text.is_file():
+                continue
             found = _DOC_BLOCK.findall(text.read_text(encoding="utf-8", errors="replace"))
             layer.docs |= {name: block.strip() for name, block in found}
-        for yaml_file in sorted([*root.rglob("*.yml"), *root.rglob("*.yaml")]):
-            if yaml_file.stat().st_size:
+    for name in dict.fromkeys(names):
+        for yaml_file in _files(folder / name, ".yml", ".yaml"):
+            if not yaml_file.is_file() or yaml_file.read_text("utf-8", "replace").strip():
                 document = load_yaml(yaml_file)
-                place = yaml_file.relative_to(folder).as_posix()
+                inside = yaml_file.is_relative_to(folder)
+                place = (yaml_file.relative_to(folder) if inside else yaml_file).as_posix()
                 if isinstance(document, Mapping):
                     _collect(layer, yaml_file, document, place)
     if not (layer.metrics or layer.models or layer.problems):
@@ -94,6 +99,19 @@ def read_project(folder: Path) -> Records:
             fix="Give the folder that holds the project with the semantic layer.",
         )
     return _records(str(folder), layer)
+
+
+def _files(root: Path, *suffixes: str) -> list[Path]:
+    """Files below a folder; links that lead nowhere are in it, to be told."""
+    try:
+        return sorted(
+            file
+            for suffix in suffixes
+            for file in root.rglob(f"*{suffix}")
+            if file.is_file() or file.is_symlink()
+        )
+    except (OSError, ValueError):
+        return []
 
 
 def manifest_of(path: Path) -> dict[str, Any] | None:
@@ -114,10 +132,20 @@ def read_manifest(path: Path, manifest: Mapping[str, Any]) -> Records:
     layer = _Layer()
     # manifest.json keeps them by unique id, semantic_manifest.json in a list.
     for metric in _dicts(manifest.get("metrics")):
+        if not isinstance(metric.get("name"), str):
+            layer.problems.append(
+                InputError(
+                    file=path,
+                    expected="a name for every metric",
+                    found="none",
+                    fix="Run `dbt parse` again.",
+                )
+            )
+            continue
         layer.metrics.append((str(metric.get("original_file_path") or path.name), metric))
     for model in _dicts(manifest.get("semantic_models")):
         layer.models.append((str(model.get("original_file_path") or path.name), model))
-    if not (layer.metrics or layer.models):
+    if not (layer.metrics or layer.models or layer.problems):
         raise InputError(
             file=path,
             expected="metrics or semantic models in the manifest",
@@ -140,7 +168,9 @@ def _collect(layer: _Layer, file: Path, document: Mapping[str, Any], place: str)
                 )
             )
     metrics = _dicts(document.get("metrics"))
-    layer.models += [(place, model) for model in _dicts(document.get("semantic_models"))]
+    layer.models += [
+        (place, model) for model in _dicts(document.get("semantic_models")) if _on(model)
+    ]
     for model in _dicts(document.get("models")):
         metrics += _dicts(model.get("metrics"))
         own = model.get("semantic_model")
@@ -149,7 +179,7 @@ def _collect(layer: _Layer, file: Path, document: Mapping[str, Any], place: str)
         ):
             continue
         layer.models.append((place, _model_of(model, own)))
-    for metric in metrics:
+    for metric in filter(_on, metrics):
         line = metric.line if isinstance(metric, YamlMapping) else 0
         if isinstance(metric.get("name"), str):
             layer.metrics.append((place, metric))
@@ -165,6 +195,10 @@ def _collect(layer: _Layer, file: Path, document: Mapping[str, Any], place: str)
             )
 
 
+def _on(entry: Mapping[str, Any]) -> bool:
+    return _mapping(entry.get("config")).get("enabled") not in ("false", "False", False)
+
+
 def _model_of(model: Mapping[str, Any], own: Any) -> dict[str, Any]:
     """A model with columns (dbt 1.12) in the shape of an older semantic model."""
     parts: dict[str, list[dict[str, Any]]] = {"dimensions": [], "entities": []}
@@ -177,6 +211,9 @@ def _model_of(model: Mapping[str, Any], own: Any) -> dict[str, Any]:
             parts[kind].append(
                 {"name": column.get("name"), "description": column.get("description"), **inner}
             )
+    derived = _mapping(model.get("derived_semantics"))
+    for kind in parts:
+        parts[kind] += map(dict, _dicts(derived.get(kind)))
     name = own.get("name") if isinstance(own, Mapping) else None
     return {"name": name or model.get("name"), **parts}
 
@@ -220,7 +257,7 @@ def _metric_row(
         # A metric without a word of description is still asked for: its sum says something.
         "definition": described or f"the metric {formula}.",
         "formula": formula,
-        "family": str(metric.get("group") or family),
+        "family": str(metric.get("group") or _mapping(metric.get("config")).get("group") or family),
     }
     return _row(layer, place, metric, values)
 
@@ -285,7 +322,10 @@ def _formula(
     numerator, denominator = (_input_name(params.get(k)) for k in ("numerator", "denominator"))
     measure = _input_name(params.get("measure") or params.get("input_metric"))
     conversion = _mapping(params.get("conversion_type_params")) or params
-    events = [_input_name(conversion.get(k)) for k in ("conversion_measure", "base_measure")]
+    events = [
+        _input_name(conversion.get(f"{k}_measure") or conversion.get(f"{k}_metric"))
+        for k in ("conversion", "base")
+    ]
     if numerator and denominator:
         formula = f"{numerator} / {denominator}"
     elif all(events):
@@ -305,10 +345,15 @@ def _formula(
 def _derived(params: Mapping[str, Any]) -> str:
     """An expression, with the metrics' own names for their aliases."""
     formula = str(params.get("expr") or "")
+    names: dict[str, str] = {}
     for part in _dicts(params.get("metrics") or params.get("input_metrics")):
         alias, name = part.get("alias"), part.get("name")
-        if isinstance(alias, str) and isinstance(name, str):
-            formula = re.sub(rf"\b{re.escape(alias)}\b", name.replace("\\", ""), formula)
+        moved = part.get("offset_window") or part.get("offset_to_grain")
+        if isinstance(alias, str) and isinstance(name, str) and alias and not moved:
+            names[alias] = name
+    if names:
+        pattern = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+        formula = re.sub(rf"\b(?:{pattern})\b", lambda m: names[m[0]], formula)
     return formula.strip()
 
 

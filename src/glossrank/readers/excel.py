@@ -40,11 +40,12 @@ def read_excel(
             # Of parts that hold no cells: styles, validation rules.
             warnings.simplefilter("ignore")
             book = load_workbook(path, read_only=True, data_only=True)
-            sheets = {
-                name: [list(row) for row in book[name].iter_rows(values_only=True)]
-                for name in book.sheetnames
-                if hasattr(book[name], "iter_rows")
-            }
+            sheets = {}
+            for name in book.sheetnames:
+                if hasattr(book[name], "iter_rows"):
+                    # Its size is what some programs write wrongly.
+                    book[name].reset_dimensions()
+                    sheets[name] = [list(row) for row in book[name].iter_rows(values_only=True)]
             book.close()
     except Exception as error:  # openpyxl lets errors of zipfile, XML and its own through
         raise unreadable(
@@ -102,7 +103,7 @@ def _records(path: Path, sheet: str, rows: list[list[Any]], header: int) -> Reco
         values = {name: value for name, value in zip(names, row, strict=False) if name}
         if any(value is not None and str(value).strip() for value in values.values()):
             found.append(Row(number, {name: _plain(value) for name, value in values.items()}))
-    return Records(str(path), tuple(found), (f"sheet {sheet!r}",), unit="row")
+    return Records(str(path), tuple(found), (f"sheet {sheet!r}",), unit="row", header=header + 1)
 
 
 def _texts(row: list[Any]) -> list[str]:

@@ -27,7 +27,7 @@ def read_parquet(path: Path) -> Records:
     try:
         with ParquetFile(path) as file:
             rows = file.read().to_pylist()
-    except (ArrowException, OSError, UnicodeDecodeError, ValueError) as error:
+    except (ArrowException, OSError, OverflowError, ValueError) as error:
         raise unreadable(
             path, error, expected="a Parquet file", fix="Write it again; it may have been cut off."
         ) from error

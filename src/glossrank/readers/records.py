@@ -19,12 +19,14 @@ class Records:
         rows: records in their order, and an error for each that is broken.
         notes: what the user should know about how it was read.
         unit: what a row's ``line`` counts: "line", or "row" where a file has no lines.
+        header: line of the column names.
     """
 
     name: str
     rows: Sequence[Row | InputError]
     notes: Sequence[str] = ()
     unit: str = "line"
+    header: int = 1
 
 
 def unreadable(file: Path | str, error: Exception, *, expected: str, fix: str) -> InputError:

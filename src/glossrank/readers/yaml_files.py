@@ -6,6 +6,7 @@ obeyed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 
 from glossrank.errors import InputError
 from glossrank.readers.records import Records
-from glossrank.tables import Row, read_text
+from glossrank.tables import Row, read_text, shown
 
 _NOTHING = ("", "~", "null", "Null", "NULL")
 _LISTS = ("terms", "glossary", "entries", "definitions")
@@ -29,6 +30,12 @@ class Mapping(dict[str, Any]):
         super().__init__()
         self.line = line
         self.lines: dict[str, int] = {}
+
+
+class Listed(list[Any]):
+    """A YAML list that knows the lines of its entries."""
+
+    lines: Sequence[int] = ()
 
 
 class _Loader(yaml.BaseLoader):
@@ -57,6 +64,20 @@ class _Loader(yaml.BaseLoader):
                 found.setdefault(key, value)
         return found
 
+    def construct_listed(self, node: Any) -> Listed:
+        found = Listed(self.construct_sequence(node, deep=True))
+        found.lines = [child.start_mark.line + 1 for child in node.value]
+        for at, child in enumerate(node.value):
+            plain = isinstance(child, yaml.ScalarNode) and child.style is None
+            if plain and found[at] in _NOTHING:
+                found[at] = None
+        return found
+
+
+def _construct_sequence(loader: Any, node: Any) -> Listed:
+    found: Listed = loader.construct_listed(node)
+    return found
+
 
 def _construct_mapping(loader: Any, node: Any) -> Mapping:
     found: Mapping = loader.construct_lined(node)
@@ -64,6 +85,7 @@ def _construct_mapping(loader: Any, node: Any) -> Mapping:
 
 
 _Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
+_Loader.add_constructor("tag:yaml.org,2002:seq", _construct_sequence)
 
 
 def load_yaml(path: Path) -> Any:
@@ -77,15 +99,19 @@ def load_yaml(path: Path) -> Any:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
+        position = getattr(error, "position", None)
+        line = None if mark is None else mark.line + 1
+        if mark is None and position is not None:
+            line = text.count("\n", 0, position) + 1
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise InputError(
             file=path,
-            line=None if mark is None else mark.line + 1,
+            line=line,
             expected="YAML",
             found=problem,
             fix="Mend the line; look at its indentation, colons and quotes.",
         ) from error
-    except (RecursionError, ValueError, AttributeError) as error:
+    except (RecursionError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
             file=path,
             expected="YAML of plain mappings, lists and texts",
@@ -119,7 +145,9 @@ def read_yaml(path: Path) -> Records:
         if isinstance(record, Mapping):
             rows.append(Row(record.line, dict(record)))
         else:
-            rows.append(_no_record(path, None, f"{record!r:.80} as entry {number}"))
+            lines = document.lines if isinstance(document, Listed) else ()
+            line = lines[number - 1] if lines else None
+            rows.append(_no_record(path, line, f"{shown(record)} as entry {number}"))
     return Records(str(path), tuple(rows))
 
 
@@ -133,7 +161,7 @@ def _named(path: Path, document: Mapping) -> list[Row | InputError]:
         elif isinstance(value, str):
             rows.append(Row(line, {"term": name, "definition": value}))
         else:
-            rows.append(_no_record(path, line, f"{value!r:.80} under {name!r}"))
+            rows.append(_no_record(path, line, f"{shown(value)} under {name!r}"))
     return rows
 
 
