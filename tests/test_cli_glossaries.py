@@ -159,7 +159,7 @@ def test_ask_many_keeps_a_file_of_something_else(here: Path, name: str) -> None:
     assert (here / name).read_bytes() == FOREIGN[name]
 
 
-# A bug: whatever has no line end is taken for a line of this job that was cut off, and removed.
+# What has no line end is removed only if this job began to write it.
 @pytest.mark.parametrize("content", [b"Call Anna.", b'{"hidden_size": 32}'])
 def test_ask_many_keeps_a_file_without_a_last_line_end(here: Path, content: bytes) -> None:
     (here / "notes.txt").write_bytes(content)

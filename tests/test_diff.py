@@ -181,7 +181,7 @@ def test_what_the_model_does_not_read_changes_no_answer(
     assert (found.answers, found.worse) == ((), 0)
 
 
-# A bug: "changed" is said to mean other words, and these are not.
+# "Changed" means other words.
 @pytest.mark.parametrize("name", UNREAD)
 def test_what_the_model_does_not_read_is_no_change_of_words(old: Glossary, name: str) -> None:
     assert changed_terms(old, UNREAD[name](old)) == ChangedTerms((), (), ())
@@ -233,7 +233,7 @@ def test_each_question_is_told_and_all_is_plain(tiny_model: Path, old: Glossary)
     assert difference(old.searcher(tiny), old.searcher(tiny), []).questions == 0
 
 
-# A bug: where one answer alone is asked for, a term that is merely named takes the best one's place.
+# A term that is merely named does not take the best one's place.
 def test_the_first_answer_is_the_one_that_ask_shows_first(
     model: CrossEncoder, old: Glossary
 ) -> None:

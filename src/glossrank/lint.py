@@ -56,12 +56,13 @@ _PLACEHOLDER = re.compile(
     r"|definition(?: to follow)?|description|coming soon|placeholder.*|[\W_]+|test)[.!]?",
     re.IGNORECASE,
 )
-# "See X" always points; "same as X" may be the beginning of a definition.
+# "See X" always points; "same as X" may be a definition: "Same as revenue but net of tax".
 _POINTER = re.compile(
     r"(?:please )?(see(?: also)?|refer to|cf\.?|same as|synonym (?:of|for)|another (?:name|word) for)"
     r"\s*:?\s+(?:the )?(?:definition of |entry (?:on |for ))?(.+)",
     re.IGNORECASE,
 )
+_SURE_POINTERS = ("see", "refer", "cf", "synonym", "another")
 _LONGEST_REFERENCE = 8
 _TAGS = (
     "a b i u p br hr em h1 h2 h3 h4 h5 h6 li ol ul td th tr div img pre sub sup code font span "
@@ -148,7 +149,7 @@ def _texts_of(term: Term) -> Iterator[tuple[str, str, str]]:
         if _says_no_more(term):
             yield "circular", f"{definition!r} for {term.term!r}", "Say it in other words."
         # Scripts without spaces have no words to count.
-        elif len(re.findall(r"[^\W_]+", definition)) < 3 and max(definition) < "\u2e80":
+        elif len(re.findall(r"[^\W_]+", definition)) < 3 and max(definition, default="") < "\u2e80":
             yield "short", repr(definition), "Say what it is in a sentence."
     texts = [("term", term.term), ("definition", definition), ("formula", term.formula)]
     texts += [("synonyms", synonym) for synonym in term.synonyms]
@@ -224,13 +225,13 @@ def _says_no_more(term: Term) -> bool:
 
 
 def _pointer(definition: str) -> tuple[str, bool] | None:
-    """Where a definition that only points to another term points, and whether it says "see"."""
+    """Where a definition that only points to another term points, and whether it surely does."""
     text = definition.strip().strip("()").rstrip(".").strip()
     match = _POINTER.fullmatch(text)
     if match is None or len(match[2].split()) > _LONGEST_REFERENCE:
         return None
     target = match[2].strip(" \"'\u2018\u2019\u201c\u201d")
-    return target, match[1].lower().startswith(("see", "refer", "cf"))
+    return target, match[1].lower().startswith(_SURE_POINTERS)
 
 
 def _plain(text: str) -> str:
@@ -241,7 +242,8 @@ def _plain(text: str) -> str:
 def _signed(text: str) -> str:
     """As :func:`_plain`, but signs that tell texts apart stay: % < > / + - and currencies."""
     bare = re.sub(r"(?<=\w)-(?=\w)", " ", text.lower())
-    return " ".join(re.sub(r"[.,;:!?\"'\u2018\u2019\u201c\u201d()]", " ", bare).split())
+    words = re.sub(r"[.,;:!?\"'\u2018\u2019\u201c\u201d()]", " ", bare).split()
+    return " ".join(words).strip(" -")
 
 
 def _bare(term: Term) -> str:
@@ -369,9 +371,9 @@ def _near(terms: Sequence[Term]) -> Iterator[tuple[str, Term, str, str]]:
 
 def _set_apart(first: Term, second: Term) -> bool:
     """Whether the words that differ are the ones that count: figures, not and over, or the names'."""
-    words = [set(_plain(term.definition).split()) for term in (first, second)]
+    words = [set(_signed(term.definition).split()) for term in (first, second)]
     other = words[0] ^ words[1]
-    if other & _TURNS or any(char.isdigit() for word in other for char in word):
+    if other & _TURNS or any(not char.isalpha() for word in other for char in word):
         return True
     said = content_stems(first.definition) ^ content_stems(second.definition)
     return bool(said & (content_stems(first.term) ^ content_stems(second.term)))

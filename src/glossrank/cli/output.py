@@ -121,8 +121,8 @@ def print_json(document: dict[str, Any]) -> None:
 
 
 def stdout() -> Console:
-    return Console()
+    return Console(emoji=False)
 
 
 def stderr() -> Console:
-    return Console(stderr=True)
+    return Console(stderr=True, emoji=False)
