@@ -17,7 +17,7 @@ from glossrank.vectors import shipped_vectors
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-BM25_WEIGHT = 0.5
+BM25_WEIGHT = 0.1
 """Of a standardised BM25 score beside a standardised cosine; benchmarks/LOG.md has the sweep."""
 
 
