@@ -78,7 +78,7 @@ def test_json_is_one_document_and_nothing_else(tiny_model: Path) -> None:
     done = glossrank("ask", "how much tax?", "--model", tiny_model, "--json", "--top", "2")
     document = json.loads(done.stdout)
     assert [a["place"] for a in document["answers"]] == [1, 2]
-    keys = {"place", "id", "term", "definition", "score", "probability"}
+    keys = {"place", "id", "term", "definition", "score", "logit", "probability", "named"}
     assert set(document["answers"][0]) == keys
     # A model without a calibration claims nothing.
     assert document["answers"][0]["probability"] is None

@@ -21,6 +21,7 @@ from glossrank.calibration import (
     load_calibration,
 )
 from glossrank.cli import main
+from glossrank.fusion import FUSION_FILE, load_fusion
 from glossrank.judgments import part_of, read_questions
 from tests.test_cli import glossrank, refused
 
@@ -416,12 +417,11 @@ def test_calibrate_writes_what_evaluate_reads(run: Run, data: Data, own_model: P
     )
     for text in (f"{saved.slope:.4f}", f"{saved.intercept:.4f}", f"{saved.threshold:.4f}"):
         assert text in done.stdout
-    printed = {
-        name: float(value)
-        for name, value in re.findall(
-            r"calibration error of (\w+) answers, on these questions\W+([\d.]+)", done.stdout
-        )
-    }
+    errors = re.findall(
+        r"calibration error of (\w+) answers, on these questions\W+([\d.]+)\W+([\d.]+)", done.stdout
+    )
+    printed = {name: float(value) for name, value, _ in errors}
+    fused_errors = {name: float(value) for name, _, value in errors}
     probabilities = by_hand.probability(logits)
     assert printed == {
         "shown": pytest.approx(
@@ -435,14 +435,17 @@ def test_calibrate_writes_what_evaluate_reads(run: Run, data: Data, own_model: P
     assert CALIBRATION_FILE in done.stderr
     # Nothing is left beside it.
     new = {p.name for p in own_model.iterdir()} - {p.name for p in data.model.iterdir()}
-    assert new == {CALIBRATION_FILE}
+    assert new == {CALIBRATION_FILE, FUSION_FILE}
+    # What ask orders by has a curve of its own, which evaluate judges.
+    fused = load_fusion(own_model)
+    assert fused.calibration is not None
     shown = run("evaluate", *arguments)
-    assert f"{saved.threshold:.4f}" in shown.stdout
+    assert f"{fused.calibration.threshold:.4f}" in shown.stdout
     assert "no calibration" not in shown.stdout
     # Both commands find the same errors.
     none = document(run("evaluate", *arguments, "--json"))["none"]
-    assert none["calibration_error"] == pytest.approx(printed["first"], abs=1e-4)
-    assert none["calibration_error_shown"] == pytest.approx(printed["shown"], abs=1e-4)
+    assert none["calibration_error"] == pytest.approx(fused_errors["first"], abs=1e-4)
+    assert none["calibration_error_shown"] == pytest.approx(fused_errors["shown"], abs=1e-4)
 
 
 def test_calibrate_fits_to_the_part_that_every_takes(run: Run, data: Data, own_model: Path) -> None:
@@ -521,3 +524,15 @@ def test_a_read_only_folder_is_refused(run: Run, data: Data, own_model: Path) ->
         assert "permission" in message
     finally:
         own_model.chmod(0o755)
+
+
+def test_evaluate_says_what_a_shortlist_loses(run: Run, data: Data) -> None:
+    arguments = (data.model, data.questions, "-g", data.glossary, *EXACT)
+    assert document(run("evaluate", *arguments, "--json"))["shortlist"] is None
+    every = document(run("evaluate", *arguments, "--json", "--shortlist", "5"))["shortlist"]
+    assert every["recall"] == every["overlap"] == 1
+    assert every["ndcg"] == every["exhaustive_ndcg"]
+    one = document(run("evaluate", *arguments, "--json", "--shortlist", "1"))["shortlist"]
+    assert one["size"] < 5
+    assert one["overlap"] < 1 or one["recall"] < 1
+    assert "first ten answers kept" in run("evaluate", *arguments, "--shortlist", "1").stdout

@@ -104,10 +104,11 @@ def test_a_result_is_not_overwritten_by_the_next(tiny_model: Path) -> None:
 
 def test_precision_follows_the_cpu(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("flags\t\t: fpu avx512_bf16 amx_bf16 amx_tile\n")
     on_x86 = platform.machine() in ("x86_64", "AMD64")
-    assert cpu_has_bf16(cpuinfo) is on_x86
-    cpuinfo.write_text("flags\t\t: fpu avx512_bf16\n")
+    for flags in ("avx512_bf16", "amx_bf16 amx_tile"):
+        cpuinfo.write_text(f"flags\t\t: fpu {flags}\n")
+        assert cpu_has_bf16(cpuinfo) is on_x86
+    cpuinfo.write_text("flags\t\t: fpu avx512f avx512_vnni amx_tile\n")
     assert not cpu_has_bf16(cpuinfo)
     assert not cpu_has_bf16(tmp_path / "none")
     assert resolve_precision("auto") == ("bf16" if cpu_has_bf16() else "fp32")
