@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from glossrank.fusion import FITTED_FILES
 from glossrank.model_folder import WEIGHTS_FILE, load_model_folder
 from glossrank.output import new_folder
 
 COPIED = (".json", ".txt")
-NOT_COPIED = ("calibration.json",)
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
     }
     with new_folder(options.output) as folder:
         for file in sorted(options.folders[0].iterdir()):
-            if file.suffix in COPIED and file.name not in NOT_COPIED:
+            if file.suffix in COPIED and file.name not in FITTED_FILES:
                 shutil.copyfile(file, folder / file.name)
         half = {name: values.astype(np.float16) for name, values in mean.items()}
         save_file(half, folder / WEIGHTS_FILE, metadata={"format": "pt"})

@@ -11,7 +11,7 @@ components (as model2vec does), and learn two things at once:
 
     python scripts/train_vectors.py --bi-encoder FOLDER --general pedia-cc0.jsonl.gz -o OUT.safetensors
 
-Definitions of terms of the splits dev and test take no part. About 20 minutes on two cores.
+Definitions of terms of the splits dev and test take no part. About 8 minutes on two cores.
 """
 
 from __future__ import annotations

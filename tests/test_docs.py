@@ -9,6 +9,7 @@ from typer.main import get_command
 from glossrank.cli import app
 from glossrank.columns import guess_columns
 from glossrank.lint import KINDS
+from glossrank.search import NAME_BONUS
 from glossrank.template import DEFAULT_TEMPLATE
 
 ROOT = Path(__file__).parent.parent
@@ -53,6 +54,9 @@ def test_the_guide_to_glossaries_says_what_the_code_does() -> None:
             columns, _ = guess_columns([*others, name], {}, file="guide")
             assert columns[field] == name
     assert DEFAULT_TEMPLATE in GLOSSARIES
+    section = GLOSSARIES.split("\n## Names and acronyms\n")[1].split("\n## ")[0]
+    bonuses = [float(text) for text in re.findall(r"\| ([\d.]+) \|$", section, flags=re.MULTILINE)]
+    assert sorted(bonuses) == sorted(NAME_BONUS.values())
 
 
 def test_links_between_documents_lead_somewhere() -> None:

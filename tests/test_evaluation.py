@@ -18,6 +18,7 @@ from glossrank.evaluation import (
     paired_bootstrap,
     per_question,
     ranking_measures,
+    shortlist_figures,
     shown_answers,
     slices,
 )
@@ -360,3 +361,16 @@ def test_figures_that_need_what_is_missing_are_none() -> None:
         none_figures(answerable, [], np.zeros((1, 2)), calibration=None)
     with pytest.raises(ValueError, match="no question"):
         none_figures(np.empty((0, 2)), [], np.empty((0, 2)), calibration=None)
+
+
+def test_a_shortlist_of_fewer_than_ten_keeps_no_others() -> None:
+    scores = np.arange(20, dtype=np.float32)[::-1][None, :]
+    kept = np.zeros((1, 20), dtype=np.bool_)
+    kept[0, [3, 7]] = True
+    found = shortlist_figures(scores, [[0]], kept)
+    assert (found.size, found.recall, found.overlap, found.ndcg) == (2, 0, 0.2, 0)
+    assert found.exhaustive_ndcg == 1
+    other = shortlist_figures(scores, [[3]], kept)
+    assert other.recall == 1
+    # It was fourth and is first.
+    assert other.ndcg == 1 > other.exhaustive_ndcg

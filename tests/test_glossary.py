@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import copy
 import itertools
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -208,3 +210,10 @@ def test_a_broken_text_within_a_list_is_an_error_with_its_line(
     record = {"term": "Cash", "definition": "Money.", "synonyms": ["coins", synonym]}
     with pytest.raises(InputError, match=r"g.jsonl:1: .*'synonyms'"):
         load(tmp_path, json.dumps(record), "g.jsonl")
+
+
+def test_a_glossary_that_was_searched_can_be_copied(tiny_model: Path) -> None:
+    few = Glossary("few", (Term("a", "Cash", "Money."),), template="{definition}")
+    few.search("cash?", model=str(tiny_model))
+    assert pickle.loads(pickle.dumps(few)) == few
+    assert copy.deepcopy(few).documents == ("Money.",)

@@ -20,6 +20,7 @@ from glossrank.errors import (
     OutputError,
     TrainingInterruptedError,
 )
+from glossrank.fusion import FITTED_FILES
 from glossrank.training.examples import Candidate, Example, TeacherGroup, TrainingSet
 from glossrank.training.listwise import groups_of_step, steps_of
 from glossrank.training.listwise_card import listwise_card
@@ -310,7 +311,8 @@ def test_a_run_that_diverges_says_so(small_model: Path, tmp_path: Path) -> None:
 
 def test_the_bases_calibration_is_not_passed_on(small_model: Path, tmp_path: Path) -> None:
     base = shutil.copytree(small_model, tmp_path / "base")
-    (base / "calibration.json").write_text("{}")
+    for name in FITTED_FILES:
+        (base / name).write_text("{}")
     recipe = dataclasses.replace(QUICK, epochs=1)
     train_listwise(DATA, base=base, output=tmp_path / "model", recipe=recipe)
     assert {p.name for p in (tmp_path / "model").iterdir()} == {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -72,8 +73,32 @@ def test_a_file_of_something_else_is_left_alone(searcher: Searcher, tmp_path: Pa
     with pytest.raises(InputError, match="question 2"):
         search_to_file(searcher, ["tax", " "], tmp_path / "never.jsonl")
     assert not (tmp_path / "never.jsonl").exists()
-    with pytest.raises(OutputError, match="room and permission"):
+    with pytest.raises(OutputError, match="found a folder"):
         search_to_file(searcher, questions, tmp_path)
+    with pytest.raises(OutputError, match="a device or a pipe"):
+        search_to_file(searcher, questions, Path(os.devnull))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_a_full_disk_is_told_and_gone_on_from(searcher: Searcher, tmp_path: Path) -> None:
+    import resource
+    import signal
+
+    questions, whole, output = some_questions(12), tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
+    search_to_file(searcher, questions, whole)
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        # In the middle of a line: the system writes a part of it first.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (whole.stat().st_size // 2, old[1]))
+        with pytest.raises(OutputError, match="room and permission"):
+            search_to_file(searcher, questions, output)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert 0 < output.stat().st_size < whole.stat().st_size
+    assert search_to_file(searcher, questions, output) < 12
+    assert output.read_bytes() == whole.read_bytes()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files are locked on POSIX systems only")

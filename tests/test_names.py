@@ -314,3 +314,22 @@ def test_the_whole_name_with_its_bracket(name: str) -> None:
 )
 def test_names_that_are_none(question: str, term: str) -> None:
     assert how(question, term) == []
+
+
+def test_initials_of_a_name_with_an_ampersand() -> None:
+    terms = "Selling & General Administration Expenses", "Profit & Loss Statement"
+    index = NameIndex([Term(name, name, "x") for name in terms])
+    assert [named.row for named in index.find("our SGAE and the P&LS")] == [0, 1]
+
+
+def test_acronyms_that_are_given_stay_beside_initials() -> None:
+    names = ["Even Pay Scale", "Early Payment Scheme", "Extra Plant Site"]
+    terms = [Term(name, name, "x") for name in names]
+    terms.append(Term("eps", "Earnings per Share", "x", synonyms=("EPS",)))
+    assert 3 in {named.row for named in NameIndex(terms).find("what is the EPS")}
+
+
+def test_the_kind_that_says_most_is_kept() -> None:
+    index = NameIndex([Term("roas", "Return on Advertising Spend", "x")])
+    [named] = index.find("What is ROAS, the return on advertising spend?")
+    assert named.by is NamedBy.INITIALS

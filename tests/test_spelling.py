@@ -103,3 +103,8 @@ def test_known_words_are_words() -> None:
     words = WORDS_FILE.read_text(encoding="utf-8").split()
     assert len(words) == len(set(words)) > 20_000
     assert all(word.isascii() and word.isalpha() and word.islower() for word in words)
+
+
+def test_endless_words_are_left_alone() -> None:
+    word = "z" * 100_000
+    assert Spelling().correct(f"how mcuh {word}") == f"how much {word}"

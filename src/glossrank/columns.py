@@ -83,6 +83,12 @@ def guess_columns(
                 found=", ".join(header) or "none",
                 fix="Write the column as the file does.",
             )
+        if wanted in columns.values():
+            raise InputError(
+                expected="each column for one field",
+                found=f"{wanted!r} for two",
+                fix="Choose another column for one of them.",
+            )
         columns[field] = wanted
     for field, names in _NAMES.items():
         if field in columns:

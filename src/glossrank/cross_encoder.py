@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glossrank import activations
-from glossrank.calibration import CALIBRATION_FILE, Calibration, load_calibration
+from glossrank.calibration import Calibration, load_calibration
 from glossrank.encoding import Batch, IntArray, PairEncoder
 from glossrank.engines.openvino import OpenVINOEngine, Precision
 from glossrank.errors import MissingExtraError, ModelFolderError
-from glossrank.fusion import FUSION_FILE
+from glossrank.fusion import FITTED_FILES
 from glossrank.model_folder import (
     CONFIG_FILE,
     SENTENCE_TRANSFORMERS_FILE,
@@ -201,7 +201,7 @@ class CrossEncoder:
     def fingerprint(self) -> str:
         """SHA-256 of the folder's weights, tokenizer and calibrations, 64 hexadecimal digits."""
         digest = hashlib.sha256()
-        for name in (WEIGHTS_FILE, TOKENIZER_FILE, CONFIG_FILE, CALIBRATION_FILE, FUSION_FILE):
+        for name in (WEIGHTS_FILE, TOKENIZER_FILE, CONFIG_FILE, *FITTED_FILES):
             file = self._folder.path / name
             digest.update(file.read_bytes() if file.is_file() else b"")
         return digest.hexdigest()

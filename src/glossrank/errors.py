@@ -2,6 +2,7 @@
 
     GlossrankError
     ├── InputError              a file or text that the user gave is wrong
+    │   ├── ClashError          two entries of a glossary have one id
     │   └── PairsError          one or more rows of a labelled-pairs file are wrong
     ├── OutputError             a result cannot be written where it was asked for
     ├── ModelError
@@ -60,6 +61,10 @@ class GlossrankError(Exception):
 
 class InputError(GlossrankError):
     """A file or text given by the user is not what it should be."""
+
+
+class ClashError(InputError):
+    """Two entries of a glossary have one id."""
 
 
 class PairsError(InputError):

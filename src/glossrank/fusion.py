@@ -20,10 +20,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glossrank.calibration import Calibration, fit_calibration, load_calibration
+from glossrank.calibration import (
+    CALIBRATION_FILE,
+    Calibration,
+    fit_calibration,
+    load_calibration,
+)
 from glossrank.errors import ModelFolderError
 
 FUSION_FILE = "fusion.json"
+FITTED_FILES = (CALIBRATION_FILE, FUSION_FILE)
+"""What was fitted to the weights of a model folder, and says nothing of other weights."""
 WEIGHTS = tuple(range(17))
 """Weights of the cosine that are tried; a cosine of a right term is some 0.3 above a wrong one's."""
 _FORM = "logit + cosine_weight * cosine"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glossrank.columns import NEEDED, guess_columns
-from glossrank.errors import InputError
+from glossrank.errors import ClashError, InputError
 from glossrank.readers import read_records
 from glossrank.readers.records import Records
 from glossrank.tables import Row, cell_text
@@ -120,6 +121,13 @@ class Glossary:
     _searchers: dict[Any, Any] = field(
         default_factory=dict, init=False, repr=False, compare=False, hash=False
     )
+    _lock: Any = field(
+        default_factory=threading.Lock, init=False, repr=False, compare=False, hash=False
+    )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What a search has prepared stays behind: engines cannot be copied.
+        return Glossary, (self.name, self.terms, self.template, self.notes)
 
     def __len__(self) -> int:
         return len(self.terms)
@@ -183,9 +191,11 @@ class Glossary:
         from glossrank.search import Searcher
 
         key = model if model is None or isinstance(model, str) else id(model)
-        if key not in self._searchers:
-            self._searchers[key] = Searcher(self, model)
-        searcher: Searcher = self._searchers[key]
+        # Threads that ask at once shall not all prepare it.
+        with self._lock:
+            if key not in self._searchers:
+                self._searchers[key] = Searcher(self, model)
+            searcher: Searcher = self._searchers[key]
         return searcher
 
     def search(
@@ -379,7 +389,7 @@ def _distinct(
             repeated.append(f"{place(entry)} repeats {place(first)} ({term.term!r})")
         else:
             problems.append(
-                InputError(
+                ClashError(
                     file=entry.row.file or records.name,
                     line=entry.row.line,
                     expected="every id once",

@@ -17,6 +17,7 @@ from itertools import chain
 
 import numpy as np
 
+from glossrank.errors import ClashError
 from glossrank.glossary import Glossary, Term, TermsRead
 from glossrank.names import SMALL_WORDS
 from glossrank.search import Searcher
@@ -78,6 +79,8 @@ _ENTITY = re.compile(r"&(#\d{2,6}|#[xX][0-9a-fA-F]{2,5}|[A-Za-z][A-Za-z0-9]{1,30
 _FOREIGN = re.compile(r"[^\x00-\x7f]{2,}")
 _LOST = re.compile(r"\ufffd|_x000[0-9A-F]_")
 _JOINERS = "\u200c\u200d"
+# Line ends, the soft hyphen, marks of direction.
+_MEANT = "\t\n\r\u00ad\u200e\u200f\u061c"
 # What turns a sentence round, though the rest of it is the same.
 _TURNS = frozenset(
     {"not", "no", "never", "without", "with", "over", "under", "above", "below", "before", "after",
@@ -131,8 +134,7 @@ def lint(read: TermsRead, searcher: Searcher | None) -> list[Finding]:
 
 def _rows(read: TermsRead) -> Iterator[Finding]:
     for problem in read.problems:
-        clash = problem.expected == "every id once"
-        kind = "clashing-id" if clash else "broken-row"
+        kind = "clashing-id" if isinstance(problem, ClashError) else "broken-row"
         text = f"expected {problem.expected}, found {problem.found}"
         yield Finding(kind, "", str(problem.file or read.name), problem.line, text, problem.fix)
 
@@ -140,8 +142,7 @@ def _rows(read: TermsRead) -> Iterator[Finding]:
 def _texts_of(term: Term) -> Iterator[tuple[str, str, str]]:
     """Faults that one term shows alone."""
     definition = term.definition.strip()
-    inner = re.fullmatch(r"[(\[<]+(.*?)[)\]>]+", definition)
-    if _PLACEHOLDER.fullmatch(inner[1] if inner else definition):
+    if _PLACEHOLDER.fullmatch(definition.strip("()[]<>") or definition):
         yield "placeholder", repr(definition), "Write the definition, or take the term out."
     elif _is_swapped(term):
         yield "swapped", f"{definition!r} for {term.term!r}", "Swap the two columns."
@@ -192,10 +193,12 @@ def _broken_characters(text: str) -> str:
             continue
         return str(run)
     for at, char in enumerate(text):
-        hidden = unicodedata.category(char) in ("Cc", "Cf", "Co", "Cn") and char not in "\t\n\r"
+        hidden = unicodedata.category(char) in ("Cc", "Cf", "Co") and char not in _MEANT
         # Persian words and emoji are made with joiners.
         near = text[max(0, at - 1) : at] + text[at + 1 : at + 2]
-        if hidden and not (char in _JOINERS and near and not near.isascii()):
+        if hidden and not (
+            near and not near.isascii() and (char in _JOINERS or char >= "\U000e0020")
+        ):
             return char
     return ""
 
@@ -345,7 +348,7 @@ def _near(terms: Sequence[Term]) -> Iterator[tuple[str, Term, str, str]]:
     vectors = shipped_vectors().encode([term.definition for term in terms])
     words = [content_stems(term.definition) for term in terms]
     for start in range(0, len(terms), 512):
-        cosines = vectors[start : start + 512] @ vectors.T
+        cosines = vectors[start : start + 512] @ vectors[: start + 512].T
         for row, near in enumerate(cosines):
             second = start + row
             if len(words[second]) < 4:
@@ -393,7 +396,7 @@ def _cut(searcher: Searcher) -> Iterator[tuple[str, Term, str, str]]:
 
 
 def _unreachable(searcher: Searcher) -> Iterator[tuple[str, Term, str, str]]:
-    """Asks for each term by its name and by its definition, against its nearest terms."""
+    """Asks the model alone for each term by its name and by its definition, against its nearest."""
     if len(searcher.terms) < 2:
         return
     nearest = searcher.shortlist

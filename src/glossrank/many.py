@@ -8,11 +8,14 @@ the file is the same to the byte as that of a run that was never stopped.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
@@ -61,8 +64,7 @@ def search_to_file(
             answers = searcher.search_many(rest, top_k, as_typed=as_typed)
             with _bar(len(questions), done, show_progress_bar) as advance:
                 for number, answer in enumerate(answers, start=done + 1):
-                    # One write a line, unbuffered: what is killed between two lines loses none.
-                    file.write(line_of(number, job, questions[number - 1], answer))
+                    _write(file, line_of(number, job, questions[number - 1], answer))
                     if number % _SYNC_EVERY == 0:
                         os.fsync(file.fileno())
                     advance()
@@ -72,10 +74,22 @@ def search_to_file(
     return len(rest)
 
 
+def _write(file: IO[bytes], line: bytes) -> None:
+    """Unbuffered, so that what is killed between two lines loses none."""
+    while line:
+        written = file.write(line)
+        if not written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        # A disk that is nearly full takes a part.
+        line = line[written:]
+
+
 def job_of(searcher: Searcher, *, top_k: int, as_typed: bool) -> str:
     """16 hexadecimal digits: the same for the same contents, model and options."""
     model = searcher.model
     content = [
+        # Words, vectors and rules of another version may give other answers.
+        version("glossrank"),
         searcher.glossary.fingerprint,
         model.fingerprint,
         model.precision,
@@ -95,6 +109,13 @@ def line_of(number: int, job: str, question: str, answers: Answers) -> bytes:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[IO[bytes]]:
+    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+        raise OutputError(
+            file=path,
+            expected="a file",
+            found="a folder" if path.is_dir() else "a device or a pipe",
+            fix="Give the name of a file, or - for stdout.",
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+", buffering=0) as file:
         try:
@@ -112,6 +133,9 @@ def _locked(path: Path) -> Iterator[IO[bytes]]:
                     found="one that is being written",
                     fix="Wait for the other run, or choose another output.",
                 ) from error
+            except OSError:
+                # A file system without locks.
+                pass
         yield file
 
 

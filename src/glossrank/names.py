@@ -1,7 +1,7 @@
 """The lexical safety net: terms that a question calls by name.
 
-A model may not know that ROAS is Return on Advertising Spend. So a term always comes up when the
-question holds its name, one of its synonyms, or its acronym: one in brackets behind the name, one
+A model may not know that ROAS is Return on Advertising Spend. So a term comes up among the answers, if only
+at their end, when the question holds its name, one of its synonyms, or its acronym: one in brackets behind the name, one
 among the synonyms, or the initials of a name of three or more words. Knows terms, knows nothing
 of models.
 """
@@ -23,7 +23,7 @@ LONGEST_NAME = 12
 MOST_TERMS = 3
 """Terms that may have an acronym; if more do, it says nothing."""
 _SMALL_LIST = """
-a an and as at by for from in into of off on or per the to vs with
+& a an and as at by for from in into of off on or per the to vs with
 """
 SMALL_WORDS = frozenset(_SMALL_LIST.split())
 # In small letters these are words, though a glossary may have such an acronym.
@@ -56,13 +56,13 @@ _WORD = re.compile(
 
 
 class NamedBy(str, Enum):
-    """How a question names a term; the surest first."""
+    """How a question names a term; what says most about it first."""
 
     WHOLE = "the question is its name"
+    INITIALS = "initials"
     ACRONYM = "acronym"
     NAME = "name"
     SYNONYM = "synonym"
-    INITIALS = "initials"
     COMMON_WORD = "one common word"
 
 
@@ -129,7 +129,11 @@ class NameIndex:
         for acronym, rows in initials.items():
             for row in rows if len(rows) <= MOST_TERMS else ():
                 self._acronyms[acronym].setdefault(row, NamedBy.INITIALS)
-        for acronym in [a for a, rows in self._acronyms.items() if len(rows) > MOST_TERMS]:
+        given = {
+            acronym: sum(kind is NamedBy.ACRONYM for kind in rows.values())
+            for acronym, rows in self._acronyms.items()
+        }
+        for acronym in [acronym for acronym, count in given.items() if count > MOST_TERMS]:
             del self._acronyms[acronym]
         self._longest = max((len(words) for words in self._names), default=0)
 
@@ -197,7 +201,11 @@ def _initials(name: str) -> set[str]:
     """With and without small words: "Cost of Goods Sold" is COGS and CGS."""
     words = [word.text for word in _words(name)]
     large = [word for word in words if word.lower() not in SMALL_WORDS]
-    return {"".join(w[0] for w in some).upper() for some in (words, large) if len(some) >= 3}
+    return {
+        letters
+        for some in (words, large)
+        if len(some) >= 3 and (letters := _letters("".join(word[0] for word in some)))
+    }
 
 
 def _words(text: str) -> list[_Word]:

@@ -105,7 +105,7 @@ class EvaluationReport:
         file, unanswerable_file: where the questions came from.
         terms: of the glossary.
         answerable, unanswerable: numbers of questions.
-        score_name: "logit", or "score" for a ranker without logits.
+        score_name: "logit", "logit and cosine" where both count, or "score" for another ranker.
         as_typed: whether the ranker read the questions with their slips; else corrected.
         measures: over the answerable questions, with 95% intervals.
         slices: the same for the kinds of :func:`glossrank.evaluation.slices`.

@@ -107,7 +107,7 @@ def _page(report: EvaluationReport) -> str:
         _measures_table(report),
         "<h2>Kinds of questions</h2>",
         _slices_table(report),
-        f"<h2>{report.score_name.capitalize()}s</h2>",
+        f"<h2>Distribution: {report.score_name}</h2>",
         charts["scores"],
         "<h2>None of these, and how sure</h2>",
         _none_section(report),
@@ -326,7 +326,7 @@ def _scores_chart(report: EvaluationReport, figure: Any) -> str:
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.2), ncols=3)
     return _svg_figure(
         figure,
-        label=f"Distributions of the {report.score_name}s of right, wrong and unanswerable",
+        label=f"Distributions of the {report.score_name} of right, wrong and unanswerable",
         caption=f"The {report.score_name} of each question's best right term and best wrong term, and "
         "of the first answer to questions that nothing answers. The less they overlap, the "
         "better one threshold tells them apart.",

@@ -35,11 +35,13 @@ NAME_BONUS = {
     NamedBy.INITIALS: 6.0,
     NamedBy.COMMON_WORD: 0.0,
 }
-"""Added to the logit of a term that the question names, to order answers and for probabilities.
+"""Added to what a term is ordered by if the question names it; counts in the probability.
 Fitted on naming-dev.jsonl of finance-terms-large, where initials are what the model knows least;
 that a question which is nothing but a name gets that term is a rule (benchmarks/LOG.md)."""
+MOST_EXPLAINED = 10
+"""Answers that get reasons: each costs as much as a dozen terms."""
 AMBIGUOUS_LEAD = 0.5
-"""Of the two first answers: less between their logits is no decision. benchmarks/LOG.md."""
+"""Of the two first answers: less between what they are ordered by is no decision. benchmarks/LOG.md."""
 
 FloatArray = NDArray[np.float32]
 RowArray = NDArray[np.int64]
@@ -122,6 +124,7 @@ class Answers(Sequence[Answer]):
             "answered": self.answered,
             "none_of_these": None if self.answered is None else self.none_of_these,
             "ambiguous": [term.id for term in self.ambiguous],
+            "scored": self.scored,
             "answers": [answer.to_dict() for answer in self.best],
         }
 
@@ -280,15 +283,14 @@ class Searcher:
     ) -> Answers:
         """The best terms for a question.
 
-        Answers are ordered by logit, raised for terms that the question names; equal ones by
-        term id.
+        Answers are ordered by :meth:`order_by`; equal ones by term id.
 
         Args:
             top_k: how many; None for every scored term.
             as_typed: leave slips in the question as they are; else they are corrected, with the
                 glossary's words among the right ones.
             explain: also say which words of the question and which part of the definition
-                carried each answer; costs some 15 more pairs an answer.
+                carried each of the first ten answers; costs some 15 more pairs an answer.
 
         Raises:
             InputError: the question is empty or not valid Unicode.
@@ -300,11 +302,12 @@ class Searcher:
         answers = self._answers(scored, top_k)
         if not explain:
             return answers
+        explained, rest = answers[:MOST_EXPLAINED], answers[MOST_EXPLAINED:]
         reasons = explain_answers(
-            self.model, scored.read_as, [a.term for a in answers], template=self.glossary.template
+            self.model, scored.read_as, [a.term for a in explained], template=self.glossary.template
         )
-        best = tuple(replace(a, reasons=r) for a, r in zip(answers, reasons, strict=True))
-        return replace(answers, best=best)
+        best = tuple(replace(a, reasons=r) for a, r in zip(explained, reasons, strict=True))
+        return replace(answers, best=best + rest)
 
     def search_many(
         self,
@@ -319,7 +322,7 @@ class Searcher:
         A question that occurs again is not scored again.
 
         Raises:
-            InputError: a question is empty; before any is answered.
+            InputError: a question is empty; when the first answer is asked for.
         """
         for question in questions:
             require_text(question, name="a question")
@@ -389,7 +392,7 @@ def ask(
     top_k: int | None = None,
     as_typed: bool = False,
 ) -> Answers:
-    """``glossary.searcher(model).search(...)`` with all terms by default.
+    """``glossary.searcher(model).search(...)`` with all scored terms by default.
 
     Raises:
         InputError: the question is empty or not valid Unicode.

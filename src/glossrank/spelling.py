@@ -21,6 +21,8 @@ WORDS_FILE = Path(__file__).parent / "data" / "words.txt"
 """One word a line, most used first; made by ``scripts/build_words.py``."""
 
 _SHORTEST = 4
+# A longer one is no word, and looking for slips in it takes for ever.
+_LONGEST = 30
 # Regular forms of a known word are no slips, though they may not be listed: endings, and the fewest
 # letters before them ("pay|ed", but "geting" is "getting").
 _ENDINGS = {"es": 3, "ed": 3, "er": 3, "ing": 4}
@@ -46,7 +48,11 @@ class Spelling:
         """The question with its slips corrected; the same text where there are none."""
         parts, starts = [], True
         for token in _TOKENS.findall(question):
-            if len(token) >= _SHORTEST and token.isalpha() and (starts or token.islower()):
+            if (
+                _SHORTEST <= len(token) <= _LONGEST
+                and token.isalpha()
+                and (starts or token.islower())
+            ):
                 parts.append(self._word(token))
             else:
                 parts.append(token)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 # Function words, and the words with which questions ask.
-_STOP_WORDS = """
+_STOP_LIST = """
 a about all also am an and any are as at be been being but by can could did do does doing
 done each every for from get gets getting give given go goes going got had has have having
 he her him his how i if in into is it its just know let like made make makes many may me
@@ -15,14 +15,14 @@ say see shall she should show so some such take tell than that the their them th
 these they thing things this those to too under up us very want was we were what whats when
 where which while who whom whose why will with without would you your
 """
+_STOP_WORDS = frozenset(_STOP_LIST.split())
 
 
 def content_stems(text: str) -> frozenset[str]:
     """Stems of the words that are no function words."""
     bare = re.sub(r"['\N{RIGHT SINGLE QUOTATION MARK}]", "", text.lower())
     found: Iterable[str] = re.findall(r"[^\W_]+", bare)
-    stop = _STOP_WORDS.split()
-    return frozenset(_stem(word) for word in found if word not in stop)
+    return frozenset(_stem(word) for word in found if word not in _STOP_WORDS)
 
 
 def _stem(word: str) -> str:

@@ -18,7 +18,6 @@ DEFAULT_TEMPLATE = (
 )
 """The form of the model card's training data, then what a glossary may know besides."""
 FIELDS = ("id", "term", "definition", "synonyms", "formula", "family", "owner", "tags", "source")
-NEEDED = ("term", "definition")
 
 _PIECE = re.compile(r"\{([^{}]*)\}")
 

@@ -10,10 +10,9 @@ import io
 import sys
 
 import typer
-from rich.markup import escape
 
 from glossrank.cli import evaluating, glossaries, ranking, training
-from glossrank.cli.output import INTERRUPTED, REFUSED, USAGE_ERROR, stderr
+from glossrank.cli.output import INTERRUPTED, REFUSED, USAGE_ERROR, escape, stderr
 from glossrank.errors import GlossrankError, ModelRefusedError, TrainingInterruptedError
 
 app = typer.Typer(

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
-from rich.markup import escape
 
 from glossrank.cli.output import (
     AsTypedOption,
@@ -22,6 +21,7 @@ from glossrank.cli.output import (
     QueryOption,
     SheetOption,
     TemplateOption,
+    escape,
     load_glossary,
     new_table,
     print_json,
@@ -142,6 +142,12 @@ def evaluate_command(
     """Measure a model on judged questions, with intervals and what went wrong."""
     # What can be refused is refused before anything is scored, which takes minutes.
     _require("evaluation", "ir_measures")
+    if shortlist is not None and model == BM25:
+        raise InputError(
+            expected="--shortlist with a model",
+            found="bm25, which scores every term",
+            fix="Leave --shortlist out.",
+        )
     if html is not None:
         _require("an HTML report", "matplotlib")
         _require_place(html)
@@ -169,7 +175,7 @@ def evaluate_command(
         model=model,
         file=str(file),
         unanswerable_file=None if none is None else str(none),
-        score_name="score" if ranker is None else "logit",
+        score_name=_score_name(ranker),
         calibration=None if ranker is None else load_fusion(ranker.model_path).calibration,
         against=(
             None
@@ -213,6 +219,7 @@ def calibrate_command(
 ) -> None:
     """Fit probabilities and the threshold for "none of these" on held-out questions."""
     _require("fitting a calibration", "scipy")
+    _require("evaluation", "ir_measures")
     path = _own_folder(folder)
     terms = load_glossary(glossary, query=query, sheet=sheet, column=column, template=template)
     questions = _read(file, none, terms, limit=None, every=every)
@@ -324,6 +331,14 @@ def _load(model: str | Path, precision: PrecisionChoice) -> CrossEncoder | None:
     from glossrank.cross_encoder import CrossEncoder
 
     return CrossEncoder(model, precision=precision.value)
+
+
+def _score_name(ranker: CrossEncoder | None) -> str:
+    from glossrank.fusion import load_fusion
+
+    if ranker is None:
+        return "score"
+    return "logit and cosine" if load_fusion(ranker.model_path).cosine_weight else "logit"
 
 
 def _scores(

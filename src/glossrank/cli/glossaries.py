@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from glossrank.cli.output import (
     FOUND_SOMETHING,
@@ -21,6 +20,7 @@ from glossrank.cli.output import (
     SheetOption,
     TemplateOption,
     chosen_columns,
+    escape,
     load_glossary,
     load_model,
     new_table,
@@ -85,6 +85,7 @@ def ask_many_command(
         answers = searcher.search_many(texts, top, as_typed=as_typed)
         for number, answer in enumerate(answers, start=1):
             sys.stdout.buffer.write(line_of(number, job, texts[number - 1], answer))
+            sys.stdout.buffer.flush()
         return
     new = search_to_file(
         searcher, texts, output, top_k=top, as_typed=as_typed, show_progress_bar=True
@@ -100,7 +101,7 @@ def lint_command(
     model: ModelOption = DEFAULT_MODEL,
     without_model: Annotated[
         bool,
-        typer.Option("--no-model", help="Only the checks of the text, which take no time."),
+        typer.Option("--no-model", help="Only the checks of the text, which take seconds."),
     ] = False,
     ignore: Annotated[
         list[str] | None,

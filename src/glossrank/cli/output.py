@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from glossrank.errors import InputError
@@ -104,6 +104,12 @@ def load_model(model: str) -> CrossEncoder:
     return CrossEncoder(model)
 
 
+def escape(text: str) -> str:
+    """A text of the user's to be printed as it is: no markup, and no codes for the terminal."""
+    shown = "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+    return escape_markup(shown)
+
+
 def title(text: str) -> None:
     stdout().print(f"[bold]{escape(text)}[/]", soft_wrap=True, highlight=False)
 
@@ -112,7 +118,10 @@ def new_table(*columns: str) -> Table:
     table = Table()
     for name in columns:
         numeric = name in ("probability", "score", "MB", "min", "mean", "max", "")
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric)
+        # Folded, not cut: scripts without spaces and long addresses are one word to the table.
+        table.add_column(
+            name, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold"
+        )
     return table
 
 

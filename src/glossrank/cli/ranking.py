@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from glossrank.cli.output import (
     AsTypedOption,
@@ -20,6 +19,7 @@ from glossrank.cli.output import (
     QueryOption,
     SheetOption,
     TemplateOption,
+    escape,
     load_glossary,
     load_model,
     new_table,
@@ -91,7 +91,7 @@ def ask_command(
             f"{escape(answers.ambiguous[0].family)}.",
             highlight=False,
         )
-    calibrated = ranker.calibration is not None
+    calibrated = answers.answered is not None
     columns = ("probability", "score") if calibrated else ("score",)
     table = new_table("", "term", "definition", *columns)
     for a in answers:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from glossrank.cli.output import (
     USAGE_ERROR,
     JsonOption,
+    escape,
     new_table,
     print_json,
     stderr,

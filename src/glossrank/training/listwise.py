@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glossrank.calibration import CALIBRATION_FILE
 from glossrank.encoding import plan_batches
 from glossrank.errors import InputError, OutputError
+from glossrank.fusion import FITTED_FILES
 from glossrank.model_folder import CONFIG_FILE
 from glossrank.training.augment import case, typo
 from glossrank.training.examples import Example, TeacherGroup, TrainingSet
@@ -171,7 +171,7 @@ class Student:
             )
         folder.mkdir(parents=True, exist_ok=True)
         for file in sorted(self.base.iterdir()):
-            if file.suffix in (".json", ".txt") and file.name != CALIBRATION_FILE:
+            if file.suffix in (".json", ".txt") and file.name not in FITTED_FILES:
                 shutil.copyfile(file, folder / file.name)
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         # fp16 weights that are run in fp32, as everywhere in glossrank.
