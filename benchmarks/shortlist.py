@@ -19,9 +19,10 @@ import numpy as np
 from glossrank import CrossEncoder, Glossary
 from glossrank.evaluation import per_question
 from glossrank.judgments import read_questions
-from glossrank.search import Scored, Searcher
+from glossrank.search import SHORTLIST_SIZE, SHORTLIST_TOKENS, Scored, Searcher
 
 SIZES = (32, 48, 64, 96, 128)
+"""Terms; beside them what ``ask`` takes, which counts tokens too."""
 
 
 def main() -> None:
@@ -34,12 +35,15 @@ def main() -> None:
     options = parser.parse_args()
     glossary = Glossary.load(options.glossary)
     questions = read_questions(options.questions, glossary)[: options.count]
-    searcher = Searcher(glossary, CrossEncoder("finance-terms"), exhaustive=1)
+    searcher = Searcher(
+        glossary, CrossEncoder("finance-terms"), exhaustive=1, shortlist_tokens=None
+    )
     row_of = {term.id: row for row, term in enumerate(searcher.terms)}
-    shape = (len(questions), len(SIZES))
+    shape = (len(questions), len(SIZES) + 1)
     kept, ndcg = np.zeros(shape), np.zeros(shape)
     whole = np.zeros(len(questions))
-    inside = []
+    inside: list[float] = []
+    sizes: list[int] = []
     start = time.perf_counter()
     for number, question in enumerate(questions):
         everything = number < options.check or options.pool is None
@@ -51,8 +55,13 @@ def main() -> None:
         if everything and options.pool is not None:
             pool = searcher.shortlist_rows(found.read_as, options.pool)
             inside.append(len(top & set(pool.tolist())) / len(top))
-        for column, size in enumerate(SIZES):
-            short = np.isin(found.rows, searcher.shortlist_rows(found.read_as, size))
+        lists = [searcher.shortlist_rows(found.read_as, size) for size in SIZES]
+        lists.append(
+            searcher.shortlist_rows(found.read_as, SHORTLIST_SIZE, tokens=SHORTLIST_TOKENS)
+        )
+        sizes.append(len(lists[-1]))
+        for column, rows in enumerate(lists):
+            short = np.isin(found.rows, rows)
             below = np.where(short, order_by, order_by.min() - 1)
             ndcg[number, column] = _ndcg(below, found, relevant)
             some = set(found.rows[np.argsort(-below, kind="stable")[:10]].tolist())
@@ -69,7 +78,7 @@ def main() -> None:
     print("| terms scored | first ten kept | nDCG@10 | share |")
     print("|--:|--:|--:|--:|")
     print(f"| {options.pool or 'all'} | | {whole.mean():.3f} | |")
-    for column, size in enumerate(SIZES):
+    for column, size in enumerate((*SIZES, f"as ask does: {np.mean(sizes):.1f}")):
         mean = ndcg[:, column].mean()
         print(f"| {size} | {kept[:, column].mean():.1%} | {mean:.3f} | {mean / whole.mean():.1%} |")
 

@@ -16,9 +16,9 @@ def test_what_is_asked_for_is_on_the_list(glossary: Glossary) -> None:
         ("what do we owe our suppliers", "trade-payables"),
     ):
         rows = short.rows(question, size=10)
-        assert rows.tolist() == sorted(rows.tolist()) and len(rows) == 10
+        assert len(set(rows.tolist())) == len(rows) == 10
         assert wanted in [names[row] for row in rows]
-    assert short.rows("tax", size=1000).tolist() == list(range(len(names)))
+    assert sorted(short.rows("tax", size=1000).tolist()) == list(range(len(names)))
 
 
 def test_equal_documents_are_taken_in_order() -> None:

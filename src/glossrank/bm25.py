@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import bm25s
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +25,8 @@ class BM25Index:
         corpus = _words(documents)
         # Nothing but stop words: bm25s cannot index that, and nothing could match.
         if any(corpus):
+            import bm25s
+
             self._index = bm25s.BM25()
             self._index.index(corpus, show_progress=False)
 
@@ -44,6 +45,9 @@ def bm25_scores(questions: Sequence[str], documents: Sequence[str]) -> FloatArra
 
 
 def _words(texts: Sequence[str]) -> list[list[str]]:
+    # Imported here, since it takes as long as a short answer and a short glossary needs it not.
+    import bm25s
+
     found: list[list[str]] = bm25s.tokenize(
         list(texts), stopwords="en", return_ids=False, show_progress=False
     )

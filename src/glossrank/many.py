@@ -95,6 +95,7 @@ def job_of(searcher: Searcher, *, top_k: int, as_typed: bool) -> str:
         model.precision,
         model.max_seq_length,
         searcher.shortlist_size,
+        searcher.shortlist_tokens,
         top_k,
         as_typed,
     ]

@@ -21,7 +21,7 @@ from glossrank.spelling import common_words
 LONGEST_NAME = 12
 """Words of a name that is looked for; a longer one is a sentence."""
 MOST_TERMS = 3
-"""Terms that may have an acronym; if more do, it says nothing."""
+"""Terms that may have a name or an acronym; if more do, it says nothing within a question."""
 _SMALL_LIST = """
 & a an and as at by for from in into of off on or per the to vs with
 """
@@ -157,12 +157,13 @@ class NameIndex:
         while at < len(words):
             for size in range(min(self._longest, len(words) - at), 0, -1):
                 rows = self._names.get(tuple(keys[at : at + size]))
-                if rows:
+                whole = size == len(words)
+                if rows and (whole or len(rows) <= MOST_TERMS):
                     own = question[words[at].start : words[at + size - 1].end]
                     common = size == 1 and _is_common(words[at].text.lower())
                     for row, kind in rows.items():
                         by = NamedBy.COMMON_WORD if common else kind
-                        yield Named(row, NamedBy.WHOLE if size == len(words) else by, own)
+                        yield Named(row, NamedBy.WHOLE if whole else by, own)
                     at += size
                     break
             else:

@@ -26,7 +26,11 @@ from glossrank.vectors import shipped_vectors
 EXHAUSTIVE_TERMS = 2000
 """Up to so many terms every one is scored."""
 SHORTLIST_SIZE = 64
-"""Terms of a longer glossary that the cross-encoder scores; benchmarks/LOG.md has the sweep."""
+"""Terms of a longer glossary that the cross-encoder scores at most; benchmarks/LOG.md has the sweep."""
+SHORTLIST_TOKENS = 3072
+"""Tokens of their pairs at most, so that long definitions do not cost a second; the best
+:data:`FEWEST_SHORTLISTED` are scored whatever their length."""
+FEWEST_SHORTLISTED = 16
 NAME_BONUS = {
     NamedBy.WHOLE: 8.0,
     NamedBy.ACRONYM: 1.0,
@@ -165,7 +169,9 @@ class Searcher:
     Args:
         model: a loaded one, or a packaged name, folder or hub id; else the shipped one.
         exhaustive: up to so many terms every one is scored.
-        shortlist: of a longer glossary, so many are.
+        shortlist: of a longer glossary, so many are at most.
+        shortlist_tokens: and so many tokens of question and definition together; None for no
+            bound.
 
     Raises:
         ValueError: a number below 1.
@@ -179,6 +185,7 @@ class Searcher:
         *,
         exhaustive: int = EXHAUSTIVE_TERMS,
         shortlist: int = SHORTLIST_SIZE,
+        shortlist_tokens: int | None = SHORTLIST_TOKENS,
     ) -> None:
         if exhaustive < 1 or shortlist < 1:
             raise ValueError(
@@ -189,6 +196,7 @@ class Searcher:
         self.order = sorted(range(len(glossary)), key=lambda at: glossary.terms[at].id)
         self.terms = tuple(glossary.terms[at] for at in self.order)
         self.documents = tuple(glossary.documents[at] for at in self.order)
+        self.shortlist_tokens = shortlist_tokens
         self.shortlist_size = None if len(glossary) <= exhaustive else shortlist
         self.fusion = load_fusion(self.model.model_path)
         self._spelling = Spelling(self.documents)
@@ -240,7 +248,9 @@ class Searcher:
         if self.shortlist_size is None or exhaustive:
             rows = np.arange(len(self.terms))
         else:
-            rows = self.shortlist_rows(read_as, self.shortlist_size, named=sorted(named))
+            rows = self.shortlist_rows(
+                read_as, self.shortlist_size, tokens=self.shortlist_tokens, named=sorted(named)
+            )
         bonus = np.zeros(len(rows), dtype=np.float32)
         for row, found in named.items():
             bonus[np.searchsorted(rows, row)] = NAME_BONUS[found.by]
@@ -252,16 +262,30 @@ class Searcher:
         return scored.logits + self.fusion.cosine_weight * scored.cosines + scored.bonus
 
     def shortlist_rows(
-        self, read_as: str, size: int, *, named: Sequence[int] | None = None
+        self,
+        read_as: str,
+        size: int,
+        *,
+        tokens: int | None = None,
+        named: Sequence[int] | None = None,
     ) -> RowArray:
         """int64, ascending: the ``size`` best rows of the shortlist, and the named ones.
 
         Args:
+            tokens: of all pairs together; the rows that would go beyond are left out.
             named: rows of the terms that the question names, where they are known already.
         """
         if named is None:
             named = [found.row for found in self._names.find(read_as)]
         rows = self.shortlist.rows(read_as, size=size)
+        if tokens is not None:
+            asked = len(self.model.tokenize([read_as])[0])
+            lengths = [
+                min(asked + len(i), self.model.max_seq_length)
+                for i in self.token_ids(rows.tolist())
+            ]
+            fitting = int((np.cumsum(lengths) <= tokens).sum())
+            rows = rows[: max(fitting, FEWEST_SHORTLISTED)]
         return np.union1d(rows, np.array(named, dtype=np.int64))
 
     def _logits(self, read_as: str, rows: RowArray) -> FloatArray:

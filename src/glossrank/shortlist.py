@@ -43,11 +43,8 @@ class Shortlist:
         return join(self._words.scores(question), self._cosines(vector))
 
     def rows(self, question: str, *, size: int) -> IntArray:
-        """The ``size`` best rows, ascending; of equal scores the earlier row."""
-        scores = self.scores(question)
-        if size >= len(scores):
-            return np.arange(len(scores))
-        return np.sort(np.argsort(-scores, kind="stable")[:size])
+        """The ``size`` best rows, best first; of equal scores the earlier row."""
+        return np.argsort(-self.scores(question), kind="stable")[:size]
 
     def _cosines(self, vector: FloatArray) -> FloatArray:
         # In blocks, so that the fp16 table is never copied as a whole.
