@@ -6,16 +6,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from glossrank.answers import Answer, Answers
     from glossrank.cross_encoder import CrossEncoder
     from glossrank.errors import GlossrankError
     from glossrank.glossary import Glossary, Term
-    from glossrank.search import Answer, Answers, ask
+    from glossrank.search import ask
 
 __all__ = ["Answer", "Answers", "CrossEncoder", "Glossary", "GlossrankError", "Term", "ask"]
 
 _HOMES = {
-    "Answer": "search",
-    "Answers": "search",
+    "Answer": "answers",
+    "Answers": "answers",
     "CrossEncoder": "cross_encoder",
     "Glossary": "glossary",
     "GlossrankError": "errors",

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from glossrank.answers import Answers
 from glossrank.glossary import Glossary
-from glossrank.search import Answers, Searcher
+from glossrank.search import Searcher
 
 NONE_OF_THESE = "none of these"
 

@@ -21,8 +21,9 @@ from glossrank.tables import Row, cell_text
 from glossrank.template import DEFAULT_TEMPLATE, Template
 
 if TYPE_CHECKING:
+    from glossrank.answers import Answers
     from glossrank.cross_encoder import CrossEncoder
-    from glossrank.search import Answers, Searcher
+    from glossrank.search import Searcher
 
 FINANCE_TERMS = Path(__file__).parent / "data" / "finance-terms"
 SHIPPED_NAME = "finance-terms"

@@ -19,11 +19,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
+from glossrank.answers import Answers
 from glossrank.errors import OutputError
 from glossrank.glossary import DEFAULT_TOP_K
 from glossrank.output import cannot_write
 from glossrank.progress import progress
-from glossrank.search import Answers, Searcher
+from glossrank.search import Searcher
 from glossrank.tables import require_text
 
 _SYNC_EVERY = 50

@@ -37,7 +37,7 @@ from glossrank.tables import DELIMITERS, cell_text, decode, read_rows, read_text
 from glossrank.template import DEFAULT_TEMPLATE
 
 if TYPE_CHECKING:
-    from glossrank.search import Answer
+    from glossrank.answers import Answer
 
 _WORDS_SHOWN = 3
 
