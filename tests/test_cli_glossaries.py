@@ -223,7 +223,7 @@ def test_ask_many_refuses_wrong_input_and_writes_nothing(here: Path) -> None:
     assert "No such file" in refused(ask_many("questions.txt", "a.jsonl", "-g", "none.csv"))
     assert "faulty.csv:4" in refused(ask_many("questions.txt", "a.jsonl", "-g", "faulty.csv"))
     assert "none of them" in refused(ask_many("questions.txt", "a.jsonl", "-m", "nope"))
-    assert "a directory" in refused(ask_many("questions.txt", "tiny"))
+    assert "found a folder" in refused(ask_many("questions.txt", "tiny"))
     assert sorted(path.name for path in here.iterdir()) == before
     assert glossrank("ask-many", "questions.txt").returncode == 2
 
