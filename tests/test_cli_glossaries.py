@@ -115,7 +115,7 @@ def test_ask_many_goes_on_where_it_was_stopped(here: Path, kept: str) -> None:
 
 
 def test_ask_many_stopped_by_ctrl_c_loses_nothing(here: Path) -> None:
-    (here / "long.txt").write_text("".join(f"how much tax is {n}\n" for n in range(20_000)))
+    (here / "long.txt").write_text("".join(f"how much tax is {n}\n" for n in range(400_000)))
     command = ["ask-many", "long.txt", "-o", "out.jsonl", "-g", "terms.csv", "-m", "tiny"]
     with subprocess.Popen(
         [sys.executable, "-m", "glossrank", *command], stderr=subprocess.PIPE, text=True

@@ -50,8 +50,8 @@ _ENTITY = re.compile(r"&(#\d{2,6}|#[xX][0-9a-fA-F]{2,5}|[A-Za-z][A-Za-z0-9]{1,30
 _FOREIGN = re.compile(r"[^\x00-\x7f]{2,}")
 _LOST = re.compile(r"\ufffd|_x000[0-9A-F]_")
 _JOINERS = "\u200c\u200d"
-# Line ends, the soft hyphen, marks of direction.
-_MEANT = "\t\n\r\u00ad\u200e\u200f\u061c"
+# Line ends and marks of direction. A soft hyphen is a fault: the word is not found by its letters.
+_MEANT = "\t\n\r\u200e\u200f\u061c"
 # What turns a sentence round, though the rest of it is the same.
 _TURNS = frozenset(
     {"not", "no", "never", "without", "with", "over", "under", "above", "below", "before", "after",
