@@ -234,7 +234,7 @@ def test_other_wrong_input_is_refused(tiny_model: Path, tmp_path: Path) -> None:
         glossrank("ask", "  ", "--model", tiny_model)
     )
     assert "No such file" in refused(glossrank("ask", "tax?", "--glossary", tmp_path / "none.csv"))
-    assert "at least one document" in refused(glossrank("rank", "tax?", "-d", "-", stdin="\n"))
+    assert "at least one text" in refused(glossrank("rank", "tax?", "-d", "-", stdin="\n"))
     assert "UTF-8" in refused(glossrank("rank", "tax?", "-d", "-", stdin=b"caf\xe9\n"))
     broken = os.fsdecode(b"caf\xe9")
     assert "broken characters" in refused(glossrank("ask", broken, "--model", tiny_model))

@@ -15,7 +15,7 @@ from statistics import mean
 
 from glossrank.errors import InputError, PairsError
 from glossrank.glossary import Glossary
-from glossrank.tables import DELIMITERS, Row, cell_text, read_rows, read_text
+from glossrank.tables import Row, cell_text, read_rows, read_texts
 
 TEXT_COLUMNS = ("sentence_0", "sentence_1")
 PAIR_COLUMNS = (*TEXT_COLUMNS, "label")
@@ -114,22 +114,7 @@ def read_question_texts(path: Path) -> list[str]:
     Raises:
         InputError: the file cannot be read, a row is broken, or there is no question.
     """
-    if path.suffix.lower() in (*DELIMITERS, ".jsonl", ".json"):
-        texts = []
-        for row in read_rows(path, columns=("question",)):
-            text = row if isinstance(row, InputError) else cell_text(path, row, "question")
-            if isinstance(text, InputError):
-                raise text
-            texts.append(text)
-    else:
-        # Not splitlines(), which also cuts at characters such as U+2028.
-        lines = read_text(path).split("\n")
-        texts = [line.rstrip("\r") for line in lines if line.strip()]
-    if not texts:
-        raise InputError(
-            file=path, expected="at least one question", found="none", fix="Fill the file."
-        )
-    return texts
+    return read_texts(path, column="question")
 
 
 def read_questions(

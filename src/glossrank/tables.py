@@ -167,6 +167,37 @@ def read_rows(path: Path, *, columns: tuple[str, ...]) -> Iterator[Row | InputEr
         yield checked(path, row) if isinstance(row, Row) else row
 
 
+def read_texts(path: Path, *, column: str) -> list[str]:
+    """Texts of a file of rows, or one a line; blank lines are none.
+
+    Args:
+        column: of the rows.
+
+    Raises:
+        InputError: the file cannot be read, a row is broken, or there is no text.
+    """
+    if path.suffix.lower() not in _KINDS:
+        return lines_of(read_text(path), file=path)
+    texts = []
+    for row in read_rows(path, columns=(column,)):
+        text = row if isinstance(row, InputError) else cell_text(path, row, column)
+        if isinstance(text, InputError):
+            raise text
+        texts.append(text)
+    return texts or lines_of("", file=path)
+
+
+def lines_of(text: str, *, file: Path | str) -> list[str]:
+    """The lines that are not blank, at least one."""
+    # Not splitlines(), which also cuts at characters such as U+2028.
+    lines = [line.rstrip("\r") for line in text.split("\n") if line.strip()]
+    if not lines:
+        raise InputError(
+            file=file, expected="at least one text", found="none", fix="Write one a line."
+        )
+    return lines
+
+
 def checked(path: Path | str, row: Row) -> Row | InputError:
     """The row, or the error of a cell that is too long or no valid Unicode."""
     texts = (

@@ -33,7 +33,7 @@ from glossrank.glossary import DEFAULT_TOP_K
 from glossrank.judgments import read_text_pairs
 from glossrank.model_names import DEFAULT_BASE, DEFAULT_MODEL, PACKAGED_MODELS, packaged_names
 from glossrank.output import new_file
-from glossrank.tables import DELIMITERS, cell_text, decode, read_rows, read_text, require_text
+from glossrank.tables import DELIMITERS, decode, lines_of, read_texts, require_text
 from glossrank.template import DEFAULT_TEMPLATE
 
 if TYPE_CHECKING:
@@ -238,23 +238,9 @@ def models(as_json: JsonOption = False) -> None:
 
 def _read_documents(source: str) -> list[str]:
     """Documents of a file of rows, or of lines; blank lines are no documents."""
-    path = Path(source)
-    if source != "-" and path.suffix.lower() in (*DELIMITERS, ".jsonl", ".json"):
-        documents = []
-        for row in read_rows(path, columns=("text",)):
-            text = row if isinstance(row, InputError) else cell_text(path, row, "text")
-            if isinstance(text, InputError):
-                raise text
-            documents.append(text)
-    else:
-        lines = _read_stdin() if source == "-" else read_text(path)
-        # Not splitlines(), which also cuts at characters such as U+2028.
-        documents = [line.rstrip("\r") for line in lines.split("\n") if line.strip()]
-    if not documents:
-        raise InputError(
-            expected="at least one document", found="none", fix="Write one document a line."
-        )
-    return documents
+    if source == "-":
+        return lines_of(_read_stdin(), file="stdin")
+    return read_texts(Path(source), column="text")
 
 
 def _read_stdin() -> str:
