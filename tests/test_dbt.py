@@ -455,3 +455,16 @@ def test_model_paths_outside_the_project_are_read_or_an_error(tmp_path: Path) ->
             assert [term.id for term in read_terms(folder).terms] == ["arr"]
         except InputError as error:
             assert str(folder) in str(error)
+
+
+def test_a_docs_block_that_is_not_there_is_told(tmp_path: Path) -> None:
+    (tmp_path / "dbt_project.yml").write_text("name: shop\n")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "m.yml").write_text(
+        "metrics:\n- name: revenue\n  description: \"{{ doc('nope') }}\"\n"
+        "  type: simple\n  type_params: {measure: sales}\n"
+    )
+    for source in (tmp_path, tmp_path / "dbt_project.yml"):
+        found = Glossary.load(source)
+        assert found.terms[0].definition == "the metric sales."
+        assert any("nope" in note for note in found.notes)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import platform
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -115,3 +118,28 @@ def test_precision_follows_the_cpu(tmp_path: Path) -> None:
     assert resolve_precision("bf16") == "bf16"
     with pytest.raises(ValueError, match="int3"):
         resolve_precision("int3")  # type: ignore[arg-type]
+
+
+def test_a_search_opens_no_connection_and_leaves_nothing_at_home(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "seen = []\n"
+        "def hook(event, args):\n"
+        "    if event.startswith(('socket.connect', 'socket.getaddrinfo', 'urllib.')):\n"
+        "        seen.append(event)\n"
+        "sys.addaudithook(hook)\n"
+        "from glossrank import Glossary\n"
+        "Glossary.load().search('who owes us money?', 1)\n"
+        "import time\n"
+        "time.sleep(0.5)\n"
+        "sys.exit(f'{seen}' if seen or 'openvino_telemetry' in sys.modules else 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"HOME": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []

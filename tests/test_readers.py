@@ -254,3 +254,10 @@ def test_no_text_file_breaks_the_readers(
         read_terms(path)
     except GlossrankError as error:
         assert str(path) in str(error)
+
+
+def test_a_database_file_is_told_how_to_be_given(tmp_path: Path) -> None:
+    path = tmp_path / "terms.db"
+    path.write_bytes(b"SQLite format 3")
+    with pytest.raises(InputError, match="sqlite:///.*--query"):
+        read_records(path)

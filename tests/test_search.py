@@ -107,6 +107,8 @@ def test_a_pair_scores_alike_alone_and_among_others(
 def test_an_empty_question_is_an_error(tiny: CrossEncoder, glossary: Glossary) -> None:
     with pytest.raises(InputError, match="as the question"):
         ask("  ", glossary=glossary, model=tiny)
+    with pytest.raises(InputError, match="words as the question"):
+        glossary.search("  ??? ", model=tiny)
     with pytest.raises(InputError, match="as a question"):
         list(glossary.search_many(["tax?", " "], model=tiny))
     with pytest.raises(ValueError, match="at least 1"):

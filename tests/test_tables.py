@@ -144,3 +144,9 @@ def test_a_cell_of_ten_megabytes_is_an_error_with_its_line(tmp_path: Path) -> No
             errors = [error]
         assert [e.line for e in errors] == [3]
         assert len(str(errors[0])) < 600
+
+
+def test_semicolons_where_the_comma_is_the_decimal_sign(tmp_path: Path) -> None:
+    path = tmp_path / "excel.csv"
+    path.write_text("a;b\ncash;1,5\n")
+    assert list(read_rows(path, columns=COLUMNS)) == [Row(2, {"a": "cash", "b": "1,5"})]

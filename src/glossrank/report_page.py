@@ -119,6 +119,8 @@ def _page(report: EvaluationReport) -> str:
             if report.shortlist is None
             else (
                 "<h2>Shortlist</h2>",
+                "<p class=muted>What is lost where only the terms of a quick first ranking are "
+                f"scored, instead of all {report.terms}.</p>",
                 _table(["figure", "#value"], shortlist_rows(report.shortlist)),
             )
         ),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from glossrank.answers import Answer, Answers
 from glossrank.cross_encoder import CrossEncoder
 from glossrank.encoding import IntArray
+from glossrank.errors import InputError
 from glossrank.fusion import load_fusion
 from glossrank.glossary import DEFAULT_TOP_K, Glossary, Term
 from glossrank.model_names import DEFAULT_MODEL
@@ -154,6 +155,12 @@ class Searcher:
             InputError: it is empty or not valid Unicode.
         """
         require_text(question, name="the question")
+        if not any(char.isalnum() for char in question):
+            raise InputError(
+                expected="words as the question",
+                found=repr(question)[:80],
+                fix="Write it in plain words.",
+            )
         return question if as_typed else self._spelling.correct(question)
 
     def score(self, question: str, *, as_typed: bool = False, exhaustive: bool = False) -> Scored:

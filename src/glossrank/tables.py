@@ -159,7 +159,7 @@ def read_rows(path: Path, *, columns: tuple[str, ...]) -> Iterator[Row | InputEr
         )
     text = read_text(path)
     if kind in DELIMITERS:
-        rows = _delimited_rows(path, text, DELIMITERS[kind], columns)
+        rows = _delimited_rows(path, text, _delimiter(kind, text), columns)
     else:
         rows = _jsonl_rows(path, text) if kind == ".jsonl" else _json_rows(path, text)
         rows = _with_columns(path, rows, columns)
@@ -223,6 +223,14 @@ def checked(path: Path | str, row: Row) -> Row | InputError:
                 fix="Shorten the text, or look for a quote that never closes.",
             )
     return row
+
+
+def _delimiter(kind: str, text: str) -> str:
+    """Of a file; where the comma is the decimal sign Excel writes CSV with semicolons."""
+    header = text.split("\n", 1)[0]
+    if kind == ".csv" and ";" in header and "," not in header:
+        return ";"
+    return DELIMITERS[kind]
 
 
 def _delimited_rows(

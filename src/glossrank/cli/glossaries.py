@@ -11,6 +11,7 @@ import typer
 
 from glossrank.cli.output import (
     FOUND_SOMETHING,
+    INTERRUPTED,
     AsTypedOption,
     ColumnOption,
     GlossaryOption,
@@ -87,9 +88,13 @@ def ask_many_command(
             sys.stdout.buffer.write(line_of(number, job, texts[number - 1], answer))
             sys.stdout.buffer.flush()
         return
-    new = search_to_file(
-        searcher, texts, output, top_k=top, as_typed=as_typed, show_progress_bar=True
-    )
+    try:
+        new = search_to_file(
+            searcher, texts, output, top_k=top, as_typed=as_typed, show_progress_bar=True
+        )
+    except KeyboardInterrupt:
+        stderr().print(f"stopped; run it again to go on -> {escape(str(output))}", soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
     there = f", {len(texts) - new} were there" if new < len(texts) else ""
     stderr().print(
         f"{new} questions answered{there} -> {escape(str(output))}", soft_wrap=True, highlight=False

@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as op
 from numpy.typing import NDArray
 
 from glossrank.encoding import Batch
+from glossrank.engines.quiet import without_telemetry
 from glossrank.model_folder import ModelConfig, ModelFolder
+
+with without_telemetry():
+    import openvino as ov
+    import openvino.opset13 as op
 
 Precision = Literal["auto", "fp32", "bf16"]
 _HINTS = {"fp32": "f32", "bf16": "bf16"}

@@ -18,6 +18,7 @@ from glossrank.tables import checked, read_rows, require_file
 TEXT_FILES = (".csv", ".tsv", ".jsonl")
 YAML_FILES = (".yaml", ".yml")
 EXCEL_FILES = (".xlsx", ".xlsm")
+DATABASE_FILES = (".db", ".sqlite", ".sqlite3")
 PARQUET_FILES = (".parquet", ".pq")
 KINDS = "CSV, TSV, JSONL, JSON, YAML, Excel, Parquet, a dbt project or manifest, a database URL"
 
@@ -89,6 +90,13 @@ def _read_path(
         manifest = manifest_of(path)
         if manifest is not None:
             return read_manifest(path, manifest)
+    elif kind in DATABASE_FILES:
+        raise InputError(
+            file=path,
+            expected=f"a glossary: {KINDS}",
+            found="a database file",
+            fix=f"Give it as sqlite:///{path} together with --query TABLE.",
+        )
     elif kind not in TEXT_FILES:
         raise InputError(
             file=path,

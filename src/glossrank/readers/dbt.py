@@ -36,6 +36,7 @@ class _Layer:
     models: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     root: Path | None = None
     left_out: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     problems: list[InputError] = field(default_factory=list)
     docs: dict[str, str] = field(default_factory=dict)
 
@@ -234,6 +235,8 @@ def _records(name: str, layer: _Layer) -> Records:
     if layer.left_out:
         some = ", ".join(layer.left_out[:5]) + (" ..." if len(layer.left_out) > 5 else "")
         notes.append(f"left out, without a description: {len(layer.left_out)} ({some})")
+    if layer.missing:
+        notes.append(f"docs blocks that are not there: {', '.join(dict.fromkeys(layer.missing))}")
     return Records(name, tuple(rows), notes)
 
 
@@ -307,7 +310,8 @@ def _common(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _described(layer: _Layer, entry: Mapping[str, Any]) -> str:
     text = str(entry.get("description") or "")
-    return _DOC_CALL.sub(lambda call: layer.docs.get(call[1], call[0]), text).strip()
+    layer.missing += [call[1] for call in _DOC_CALL.finditer(text) if call[1] not in layer.docs]
+    return _DOC_CALL.sub(lambda call: layer.docs.get(call[1], ""), text).strip()
 
 
 def _params(metric: Mapping[str, Any]) -> dict[str, Any]:

@@ -126,8 +126,10 @@ def read_yaml(path: Path) -> Records:
     Raises:
         InputError: it is no YAML, or none of the forms.
     """
-    from glossrank.readers.dbt import is_semantic, read_semantic_file
+    from glossrank.readers.dbt import PROJECT_FILE, is_semantic, read_project, read_semantic_file
 
+    if path.name == PROJECT_FILE:
+        return read_project(path.parent)
     document = load_yaml(path)
     if is_semantic(document):
         return read_semantic_file(path, document)
