@@ -259,5 +259,5 @@ def test_no_text_file_breaks_the_readers(
 def test_a_database_file_is_told_how_to_be_given(tmp_path: Path) -> None:
     path = tmp_path / "terms.db"
     path.write_bytes(b"SQLite format 3")
-    with pytest.raises(InputError, match="sqlite:///.*--query"):
+    with pytest.raises(InputError, match=r"sqlite:///.*--query"):
         read_records(path)
