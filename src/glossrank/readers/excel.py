@@ -36,10 +36,11 @@ def read_excel(
         ) from error
     require_file(path)
     try:
-        with warnings.catch_warnings():
+        # Opened here, because openpyxl leaves a broken file open.
+        with path.open("rb") as stream, warnings.catch_warnings():
             # Of parts that hold no cells: styles, validation rules.
             warnings.simplefilter("ignore")
-            book = load_workbook(path, read_only=True, data_only=True)
+            book = load_workbook(stream, read_only=True, data_only=True)
             sheets = {}
             for name in book.sheetnames:
                 if hasattr(book[name], "iter_rows"):
