@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -63,7 +63,8 @@ def search_to_file(
             done = _take_up(file, output, questions, job)
             rest = questions[done:]
             answers = searcher.search_many(rest, top_k, as_typed=as_typed)
-            with _bar(len(questions), done, show_progress_bar) as advance:
+            bar = progress("questions", total=len(questions), done=done, shown=show_progress_bar)
+            with bar as advance:
                 for number, answer in enumerate(answers, start=done + 1):
                     _write(file, line_of(number, job, questions[number - 1], answer))
                     if number % _SYNC_EVERY == 0:
@@ -188,12 +189,3 @@ def _foreign(path: Path, line: int, found: str) -> OutputError:
         found=found,
         fix="Choose another output, or remove the file.",
     )
-
-
-@contextmanager
-def _bar(total: int, done: int, shown: bool) -> Iterator[Callable[..., None]]:
-    if shown:
-        with progress("questions", total=total, done=done) as advance:
-            yield advance
-    else:
-        yield lambda: None

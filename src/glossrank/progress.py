@@ -7,8 +7,15 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress(label: str, *, total: int, done: int = 0) -> Iterator[Callable[..., None]]:
-    """Yields a function that is called with how many more are done (1 by default)."""
+def progress(
+    label: str, *, total: int, done: int = 0, shown: bool = True
+) -> Iterator[Callable[..., None]]:
+    """Yields a function that is called with how many more are done (1 by default).
+
+    Args:
+        done: of a job that goes on where it was stopped.
+        shown: False for no bar at all.
+    """
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import (
@@ -26,7 +33,7 @@ def progress(label: str, *, total: int, done: int = 0) -> Iterator[Callable[...,
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
         task = bar.add_task(escape(label), total=total, completed=done)
 
         def advance(count: int = 1) -> None:

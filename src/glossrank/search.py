@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +17,7 @@ from glossrank.fusion import load_fusion
 from glossrank.glossary import DEFAULT_TOP_K, Glossary, Term
 from glossrank.model_names import DEFAULT_MODEL
 from glossrank.names import Named, NamedBy, NameIndex
+from glossrank.progress import progress
 from glossrank.reasons import explain_answers
 from glossrank.shortlist import Shortlist
 from glossrank.spelling import Spelling
@@ -278,7 +277,8 @@ class Searcher:
             require_text(question, name="a question")
         known: dict[str, Answers] = {}
         last = {question: at for at, question in enumerate(questions)}
-        with _progress(len(questions)) if show_progress_bar else nullcontext(_ignore) as advance:
+        bar = progress("questions", total=len(questions), shown=show_progress_bar)
+        with bar as advance:
             for at, question in enumerate(questions):
                 answers = known.get(question)
                 if answers is None:
@@ -371,13 +371,3 @@ def _with_named(order: RowArray, scored: Scored, top_k: int | None) -> list[int]
         shown.remove(gone)
         shown.append(at)
     return shown
-
-
-def _progress(total: int) -> Any:
-    from glossrank.progress import progress
-
-    return progress("questions", total=total)
-
-
-def _ignore(count: int = 1) -> None:
-    del count
