@@ -98,7 +98,7 @@ def read_text_pairs(path: Path) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     problems: list[InputError] = []
     for row in read_rows(path, columns=TEXT_COLUMNS):
-        checked = row if isinstance(row, InputError) else _texts(path, row)
+        checked = row if isinstance(row, InputError) else text_pair(path, row)
         if isinstance(checked, InputError):
             problems.append(checked)
         else:
@@ -230,7 +230,7 @@ def statistics(pairs: Sequence[LabelledPair]) -> list[ColumnStatistics]:
 
 
 def _labelled_pair(path: Path, row: Row) -> LabelledPair | InputError:
-    texts = _texts(path, row)
+    texts = text_pair(path, row)
     if isinstance(texts, InputError):
         return texts
     value = row.values["label"]
@@ -250,7 +250,8 @@ def _labelled_pair(path: Path, row: Row) -> LabelledPair | InputError:
     return LabelledPair(question=texts[0], document=texts[1], label=label, line=row.line)
 
 
-def _texts(path: Path, row: Row) -> tuple[str, str] | InputError:
+def text_pair(path: Path, row: Row) -> tuple[str, str] | InputError:
+    """The two texts of a row, or the error that it deserves."""
     first, second = (cell_text(path, row, name) for name in TEXT_COLUMNS)
     if isinstance(first, InputError):
         return first

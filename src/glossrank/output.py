@@ -48,11 +48,21 @@ def new_file(path: Path) -> Iterator[IO[str]]:
     Raises:
         OutputError: writing fails; then ``path`` is as it was.
     """
+    with new_path(path) as temporary, temporary.open("x", encoding="utf-8", newline="") as file:
+        yield file
+
+
+@contextmanager
+def new_path(path: Path) -> Iterator[Path]:
+    """A path for a file that replaces ``path`` when the block ends well.
+
+    Raises:
+        OutputError: writing fails; then ``path`` is as it was.
+    """
     temporary = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("x", encoding="utf-8", newline="") as file:
-            yield file
+        yield temporary
         temporary.replace(path)
     except OSError as error:
         raise cannot_write(path, error) from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,12 +26,11 @@ from glossrank.cli.output import (
     stdout,
     title,
 )
-from glossrank.errors import InputError
 from glossrank.glossary import DEFAULT_TOP_K
-from glossrank.judgments import read_text_pairs
 from glossrank.model_names import DEFAULT_BASE, DEFAULT_MODEL, PACKAGED_MODELS, packaged_names
-from glossrank.output import new_file
-from glossrank.tables import DELIMITERS, decode, lines_of, read_texts, require_text
+from glossrank.pair_files import check_output, open_pairs, score_file
+from glossrank.progress import progress
+from glossrank.tables import decode, lines_of, read_texts, require_text
 from glossrank.template import DEFAULT_TEMPLATE
 
 if TYPE_CHECKING:
@@ -177,35 +174,22 @@ def predict(
     pairs: Annotated[
         Path,
         typer.Argument(
-            metavar="PAIRS", help="CSV, TSV, JSONL or JSON with sentence_0 and sentence_1."
+            metavar="PAIRS", help="CSV, TSV, JSONL, JSON or Parquet with sentence_0 and sentence_1."
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="CSV, TSV or JSONL; replaced if it exists.")
+        Path,
+        typer.Option("--output", "-o", help="CSV, TSV, JSONL or Parquet; replaced if it exists."),
     ],
     model: ModelOption = DEFAULT_MODEL,
 ) -> None:
     """Score pairs of texts and write them with a column 'score'."""
-    kind = output.suffix.lower()
-    if kind not in (*DELIMITERS, ".jsonl"):
-        raise InputError(
-            file=output,
-            expected="an output file that ends in .csv, .tsv or .jsonl",
-            found=repr(output.suffix),
-            fix="Choose one of these.",
-        )
-    texts = read_text_pairs(pairs)
-    scores = load_model(model).predict(texts).tolist()
-    with new_file(output) as file:
-        if kind == ".jsonl":
-            for (first, second), score in zip(texts, scores, strict=True):
-                row = {"sentence_0": first, "sentence_1": second, "score": score}
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        else:
-            writer = csv.writer(file, delimiter=DELIMITERS[kind], lineterminator="\n")
-            writer.writerow(("sentence_0", "sentence_1", "score"))
-            writer.writerows((*pair, score) for pair, score in zip(texts, scores, strict=True))
-    stderr().print(f"{len(texts)} pairs scored -> {escape(str(output))}")
+    check_output(output)
+    file = open_pairs(pairs)
+    ranker = load_model(model)
+    with progress("pairs", total=file.count) as advance:
+        score_file(file, output, ranker.predict, advance=advance)
+    stderr().print(f"{file.count} pairs scored -> {escape(str(output))}")
 
 
 def models(as_json: JsonOption = False) -> None:
