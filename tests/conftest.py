@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from glossrank import Glossary
-from glossrank.model_folder import ModelConfig, expected_shapes
+from glossrank.architectures import parse_config
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 WORDS = [
@@ -117,20 +117,12 @@ def write_tiny_model(
     }
     if activation is not None:
         config["sentence_transformers"] = {"activation_fn": activation}
-    sizes = ModelConfig(
-        num_layers=layers,
-        hidden_size=hidden,
-        num_heads=heads,
-        intermediate_size=2 * hidden,
-        vocab_size=tokenizer.get_vocab_size(),
-        max_positions=positions,
-        type_vocab_size=2,
-        layer_norm_eps=1e-12,
-        activation=activation,
-    )
+    shapes = parse_config(
+        folder / "config.json", config, input_names=None, activation=activation
+    ).tensors()
     random = np.random.default_rng(seed)
     weights = {}
-    for name, shape in expected_shapes(sizes).items():
+    for name, shape in shapes.items():
         middle = 1.0 if name.endswith("LayerNorm.weight") else 0.0
         weights[name] = random.normal(middle, 0.2, shape).astype(np.float32)
     folder.mkdir(parents=True, exist_ok=True)

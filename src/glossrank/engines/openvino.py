@@ -1,37 +1,27 @@
-"""Runs BERT sequence classification with OpenVINO, built straight from the weights.
-
-The graph is written with OpenVINO's opset from the arrays of ``model.safetensors``: no
-torch, no transformers, no ONNX export, and it compiles in a fraction of a second. The
-architecture is BERT (Devlin et al. 2019, https://arxiv.org/abs/1810.04805) as transformers'
-``BertForSequenceClassification`` runs it: post-layer-norm, exact GELU, tanh pooler.
-
-The last layer computes the [CLS] row only: the head reads nothing else of it, so queries,
-the attention output and the feed-forward of the other rows would be thrown away.
-"""
+"""Runs the graphs of ``glossrank.engines.graphs`` with OpenVINO, on the CPU."""
 
 from __future__ import annotations
 
 import platform
 import threading
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glossrank.encoding import Batch
+from glossrank.engines.graphs import build_graph
+from glossrank.engines.graphs.blocks import MASKED
 from glossrank.engines.quiet import without_telemetry
-from glossrank.model_folder import ModelConfig, ModelFolder
+from glossrank.model_folder import ModelFolder
 
 with without_telemetry():
     import openvino as ov
-    import openvino.opset13 as op
 
 Precision = Literal["auto", "fp32", "bf16"]
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 _CPUINFO = Path("/proc/cpuinfo")
-# Added to the attention logits of padding. Finite, because -inf minus -inf is NaN.
-_MASKED = -1e9
 
 FloatArray = NDArray[np.float32]
 
@@ -84,6 +74,7 @@ class OpenVINOEngine:
                 "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
             },
         )
+        self._takes_token_types = folder.config.takes_token_types
         self._per_thread = threading.local()
 
     def logits(self, batch: Batch) -> FloatArray:
@@ -93,87 +84,8 @@ class OpenVINOEngine:
             request = self._per_thread.request = self._compiled.create_infer_request()
         positions = np.arange(batch.input_ids.shape[1], dtype=np.int32)
         padding = positions[None, :] >= batch.lengths[:, None]
-        mask = np.where(padding, np.float32(_MASKED), np.float32(0))[:, None, None, :]
-        result = request.infer([batch.input_ids, batch.token_type_ids, mask], share_inputs=True)
+        mask = np.where(padding, np.float32(MASKED), np.float32(0))[:, None, None, :]
+        types = [batch.token_type_ids] if self._takes_token_types else []
+        result = request.infer([batch.input_ids, *types, mask], share_inputs=True)
         # Copied, because the request's output buffer is written again by the next call.
         return np.array(result[0], dtype=np.float32)[:, 0]
-
-
-def build_graph(config: ModelConfig, weights: dict[str, FloatArray]) -> ov.Model:
-    """The whole network: ids, token types and additive mask in, logits ``[n, 1]`` out."""
-    ids = op.parameter([-1, -1], np.int32, name="input_ids")
-    types = op.parameter([-1, -1], np.int32, name="token_type_ids")
-    mask = op.parameter([-1, 1, 1, -1], np.float32, name="attention_mask")
-    layers = _Layers(config, weights)
-    hidden = layers.embed(ids, types)
-    for index in range(config.num_layers):
-        hidden = layers.encoder_layer(hidden, mask, index, cls_only=index == config.num_layers - 1)
-    return ov.Model([layers.head(hidden)], [ids, types, mask], "bert_sequence_classification")
-
-
-class _Layers:
-    """Graph pieces, reading their weights by transformers' names."""
-
-    def __init__(self, config: ModelConfig, weights: dict[str, FloatArray]) -> None:
-        self._config = config
-        self._weights = weights
-
-    def _linear(self, node: Any, name: str) -> Any:
-        weight = op.constant(self._weights[f"{name}.weight"])
-        bias = op.constant(self._weights[f"{name}.bias"])
-        return op.add(op.matmul(node, weight, False, True), bias)
-
-    def _layer_norm(self, node: Any, name: str) -> Any:
-        normal = op.mvn(
-            node,
-            op.constant(np.array([-1], dtype=np.int64)),
-            True,
-            self._config.layer_norm_eps,
-            "inside_sqrt",
-        )
-        scaled = op.multiply(normal, op.constant(self._weights[f"{name}.weight"]))
-        return op.add(scaled, op.constant(self._weights[f"{name}.bias"]))
-
-    def embed(self, ids: Any, types: Any) -> Any:
-        axis = op.constant(np.int64(0))
-
-        def table(name: str) -> Any:
-            return op.constant(self._weights[f"bert.embeddings.{name}_embeddings.weight"])
-
-        length = op.gather(op.shape_of(ids), op.constant(np.int64(1)), axis)
-        positions = op.range(op.constant(np.int64(0)), length, op.constant(np.int64(1)), "i64")
-        words = op.gather(table("word"), ids, axis)
-        total = op.add(words, op.gather(table("token_type"), types, axis))
-        total = op.add(total, op.gather(table("position"), positions, axis))
-        return self._layer_norm(total, "bert.embeddings.LayerNorm")
-
-    def _heads(self, node: Any) -> Any:
-        shape = np.array([0, 0, self._config.num_heads, self._config.head_size], dtype=np.int64)
-        split = op.reshape(node, op.constant(shape), True)
-        return op.transpose(split, op.constant(np.array([0, 2, 1, 3], dtype=np.int64)))
-
-    def encoder_layer(self, hidden: Any, mask: Any, index: int, *, cls_only: bool) -> Any:
-        name = f"bert.encoder.layer.{index}"
-        rows = hidden
-        if cls_only:
-            zero, one = (op.constant(np.array([n], dtype=np.int64)) for n in (0, 1))
-            rows = op.slice(hidden, zero, one, one, op.constant(np.array([1], dtype=np.int64)))
-        query = self._heads(self._linear(rows, f"{name}.attention.self.query"))
-        key = self._heads(self._linear(hidden, f"{name}.attention.self.key"))
-        value = self._heads(self._linear(hidden, f"{name}.attention.self.value"))
-        scale = op.constant(np.float32(self._config.head_size**-0.5))
-        scores = op.add(op.matmul(op.multiply(query, scale), key, False, True), mask)
-        context = op.matmul(op.softmax(scores, -1), value, False, False)
-        context = op.transpose(context, op.constant(np.array([0, 2, 1, 3], dtype=np.int64)))
-        merged = np.array([0, 0, self._config.hidden_size], dtype=np.int64)
-        context = op.reshape(context, op.constant(merged), True)
-        attended = op.add(self._linear(context, f"{name}.attention.output.dense"), rows)
-        attended = self._layer_norm(attended, f"{name}.attention.output.LayerNorm")
-        wide = op.gelu(self._linear(attended, f"{name}.intermediate.dense"), "erf")
-        output = op.add(self._linear(wide, f"{name}.output.dense"), attended)
-        return self._layer_norm(output, f"{name}.output.LayerNorm")
-
-    def head(self, cls_row: Any) -> Any:
-        row = op.squeeze(cls_row, op.constant(np.array([1], dtype=np.int64)))
-        pooled = op.tanh(self._linear(row, "bert.pooler.dense"))
-        return self._linear(pooled, "classifier")
