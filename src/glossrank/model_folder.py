@@ -21,7 +21,7 @@ from tokenizers import Encoding, Tokenizer
 from glossrank.architectures import ModelConfig, parse_config
 from glossrank.architectures.fields import broken_file
 from glossrank.errors import ModelFolderError, UnsupportedModelError
-from glossrank.model_weights import FloatArray, read_weights
+from glossrank.model_weights import WeightArray, read_weights
 
 CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer.json"
@@ -51,8 +51,8 @@ class ModelFolder:
         """The folder's own tokenizer, freshly read: callers may change its settings."""
         return _read_tokenizer(self.path / TOKENIZER_FILE)
 
-    def weights(self) -> dict[str, FloatArray]:
-        """The checked weights as fp32 arrays, by transformers' names.
+    def weights(self) -> dict[str, WeightArray]:
+        """The checked weights by transformers' names: matrices fp16 or fp32, vectors fp32.
 
         Raises:
             ModelFolderError: see :func:`glossrank.model_weights.read_weights`.

@@ -17,13 +17,17 @@ from glossrank.architectures import ModelConfig
 from glossrank.errors import ModelFolderError
 
 FloatArray = NDArray[np.float32]
+WeightArray = NDArray[np.float32] | NDArray[np.float16]
+"""Matrices stay fp16 where the file has them so: the graph's compiler converts them faster."""
 
 # Names that TensorFlow's first checkpoints gave the parts of a layer norm.
 _OLDER_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 
 
-def read_weights(path: Path, config: ModelConfig) -> dict[str, FloatArray]:
-    """Every tensor that the graph reads, as fp32, by transformers' names; others are ignored.
+def read_weights(path: Path, config: ModelConfig) -> dict[str, WeightArray]:
+    """Every tensor that the graph reads, by transformers' names; others are ignored.
+
+    Matrices are fp16 or fp32, vectors fp32.
 
     Raises:
         ModelFolderError: the file is truncated, or a tensor is missing, there twice, of a
@@ -40,11 +44,11 @@ def read_weights(path: Path, config: ModelConfig) -> dict[str, FloatArray]:
         ) from error
     wanted = config.tensors()
     names = _names_in_file(path, tensors, wanted, config.prefix)
-    weights: dict[str, FloatArray] = {}
+    weights: dict[str, WeightArray] = {}
     for name, shape in wanted.items():
         if name not in names:
             raise _bad_tensor(path, f"a tensor {name!r}", "none of that name")
-        array = _to_float32(path, name, tensors[names[name]])
+        array = _to_array(path, name, tensors[names[name]])
         if array.shape != shape:
             raise _bad_tensor(path, f"{name!r} of shape {shape}", f"{array.shape}")
         if not np.isfinite(array).all():
@@ -81,18 +85,21 @@ def present_name(name: str, wanted: Collection[str], prefix: str) -> str:
     return f"{prefix}.{name}" if f"{prefix}.{name}" in wanted else name
 
 
-def _to_float32(path: Path, name: str, tensor: Any) -> FloatArray:
-    dtype, data = tensor["dtype"], tensor["data"]
+def _to_array(path: Path, name: str, tensor: Any) -> WeightArray:
+    dtype, data, shape = tensor["dtype"], tensor["data"], tensor["shape"]
+    array: WeightArray
     if dtype == "F32":
         array = np.frombuffer(data, dtype=np.float32)
     elif dtype == "F16":
-        array = np.frombuffer(data, dtype=np.float16).astype(np.float32)
+        array = np.frombuffer(data, dtype=np.float16)
+        if len(shape) < 2:
+            array = array.astype(np.float32)
     elif dtype == "BF16":
         # bfloat16 is the upper half of a float32.
         array = (np.frombuffer(data, dtype=np.uint16).astype(np.uint32) << 16).view(np.float32)
     else:
         raise _bad_tensor(path, f"{name!r} as F32, F16 or BF16", str(dtype))
-    return array.reshape(tensor["shape"])
+    return array.reshape(shape)
 
 
 def _bad_tensor(path: Path, expected: str, found: str) -> ModelFolderError:

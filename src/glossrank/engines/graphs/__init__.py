@@ -13,7 +13,7 @@ from glossrank.engines.graphs.modernbert import modernbert_graph
 from glossrank.engines.graphs.post_norm import post_norm_graph
 from glossrank.engines.quiet import without_telemetry
 from glossrank.errors import UnsupportedModelError
-from glossrank.model_weights import FloatArray
+from glossrank.model_weights import WeightArray
 
 with without_telemetry():
     import openvino as ov
@@ -21,7 +21,7 @@ with without_telemetry():
 __all__ = ["build_graph"]
 
 
-def build_graph(config: ModelConfig, weights: dict[str, FloatArray]) -> ov.Model:
+def build_graph(config: ModelConfig, weights: dict[str, WeightArray]) -> ov.Model:
     """The whole network of a model folder.
 
     Inputs, in this order: ``input_ids`` int32 ``[n, length]``; ``token_type_ids`` of the same

@@ -9,7 +9,7 @@ import numpy as np
 
 from glossrank.architectures import ModelConfig
 from glossrank.engines.quiet import without_telemetry
-from glossrank.model_weights import FloatArray
+from glossrank.model_weights import FloatArray, WeightArray
 
 with without_telemetry():
     import openvino.opset13 as op
@@ -62,9 +62,15 @@ def row_numbers(ids: Any) -> Any:
     return op.range(op.constant(np.int64(0)), length, op.constant(np.int64(1)), "i64")
 
 
-def rows_of(table: FloatArray, numbers: Any) -> Any:
-    """Rows of an embedding table."""
-    return op.gather(op.constant(table), numbers, op.constant(np.int64(0)))
+def constant(array: WeightArray) -> Any:
+    """A weight as fp32, however it is kept."""
+    node = op.constant(array)
+    return op.convert(node, "f32") if array.dtype == np.float16 else node
+
+
+def rows_of(table: WeightArray, numbers: Any) -> Any:
+    """Rows of an embedding table, fp32."""
+    return op.gather(constant(table), numbers, op.constant(np.int64(0)))
 
 
 def first_row(node: Any, *, axis: int = 1) -> Any:
@@ -77,20 +83,21 @@ class Blocks:
 
     Args:
         config: sizes, and what a layer norm adds to the variance.
-        weights: fp32 arrays by transformers' names.
+        weights: by transformers' names: matrices fp16 or fp32, vectors fp32.
     """
 
-    def __init__(self, config: ModelConfig, weights: Mapping[str, FloatArray]) -> None:
+    def __init__(self, config: ModelConfig, weights: Mapping[str, WeightArray]) -> None:
         self._config = config
         self._weights = weights
 
-    def weight(self, name: str) -> FloatArray:
+    def weight(self, name: str) -> WeightArray:
         """The array ``name.weight``."""
         return self._weights[f"{name}.weight"]
 
     def bias(self, name: str) -> FloatArray | None:
         """The array ``name.bias``, or None where the model has no such bias."""
-        return self._weights.get(f"{name}.bias")
+        found = self._weights.get(f"{name}.bias")
+        return None if found is None else found.astype(np.float32, copy=False)
 
     def linear(self, node: Any, name: str, *, part: slice = slice(None)) -> Any:
         """torch's ``Linear`` of that name, with its bias if it has one.
@@ -99,13 +106,13 @@ class Blocks:
             part: the outputs to compute, all by default.
         """
         bias = self.bias(name)
-        product = op.matmul(node, op.constant(self.weight(name)[part]), False, True)
+        product = op.matmul(node, constant(self.weight(name)[part]), False, True)
         return product if bias is None else op.add(product, op.constant(bias[part]))
 
     def layer_norm(self, node: Any, name: str) -> Any:
         """torch's ``LayerNorm`` of that name over the last axis, with its bias if it has one."""
         normal = op.mvn(node, axes(-1), True, self._config.layer_norm_eps, "inside_sqrt")
-        scaled = op.multiply(normal, op.constant(self.weight(name)))
+        scaled = op.multiply(normal, constant(self.weight(name)))
         bias = self.bias(name)
         return scaled if bias is None else op.add(scaled, op.constant(bias))
 

@@ -23,7 +23,7 @@ from glossrank.engines.graphs.blocks import (
     rows_of,
 )
 from glossrank.engines.quiet import without_telemetry
-from glossrank.model_weights import FloatArray
+from glossrank.model_weights import FloatArray, WeightArray
 
 with without_telemetry():
     import openvino as ov
@@ -39,7 +39,7 @@ class _Kind:
     mask: Any
 
 
-def modernbert_graph(config: ModernBertConfig, weights: dict[str, FloatArray]) -> ov.Model:
+def modernbert_graph(config: ModernBertConfig, weights: dict[str, WeightArray]) -> ov.Model:
     """See :func:`glossrank.engines.graphs.build_graph`."""
     ids, mask = ids_input("input_ids"), mask_input()
     blocks = Blocks(config, weights)

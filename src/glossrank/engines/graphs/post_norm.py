@@ -22,14 +22,14 @@ from glossrank.engines.graphs.blocks import (
     rows_of,
 )
 from glossrank.engines.quiet import without_telemetry
-from glossrank.model_weights import FloatArray
+from glossrank.model_weights import WeightArray
 
 with without_telemetry():
     import openvino as ov
     import openvino.opset13 as op
 
 
-def post_norm_graph(config: PostNormConfig, weights: dict[str, FloatArray]) -> ov.Model:
+def post_norm_graph(config: PostNormConfig, weights: dict[str, WeightArray]) -> ov.Model:
     """See :func:`glossrank.engines.graphs.build_graph`."""
     ids = ids_input("input_ids")
     types = ids_input("token_type_ids") if config.takes_token_types else None
@@ -51,7 +51,8 @@ def _embed(config: PostNormConfig, blocks: Blocks, ids: Any, types: Any | None) 
         total = op.add(total, rows_of(blocks.weight(f"{tables}.token_type_embeddings"), types))
     elif config.type_vocab_size:
         # Every token has type 0.
-        positions = positions + blocks.weight(f"{tables}.token_type_embeddings")[0]
+        types_row = blocks.weight(f"{tables}.token_type_embeddings")[0]
+        positions = positions.astype(np.float32) + types_row.astype(np.float32)
     total = op.add(total, rows_of(positions, _positions(config, ids)))
     embedded = blocks.layer_norm(total, f"{tables}.LayerNorm")
     if config.projection is None:
