@@ -118,6 +118,23 @@ class PairEncoder:
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
 
+    def query_part(self, ids: IntArray) -> IntArray:
+        """A query's share of a pair, int32: what comes before the document.
+
+        Args:
+            ids: as :meth:`tokenize` gives them; what goes beyond half of a pair is cut off.
+        """
+        kept = ids[: max(1, (self._max_length - self._specials) // 2)]
+        return np.concatenate([self._prefix, kept, self._middle])
+
+    def document_part(self, ids: IntArray) -> IntArray:
+        """A document's share of a pair, int32: what comes after the query.
+
+        Args:
+            ids: as :meth:`tokenize` gives them; what has no room beside an empty query is cut off.
+        """
+        return np.concatenate([ids[: self._max_length - self._specials], self._suffix])
+
     def batches(
         self,
         pairs: Sequence[tuple[str, str]],

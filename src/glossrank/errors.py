@@ -94,6 +94,10 @@ class OutputError(GlossrankError):
     """A result cannot be written; nothing was left half-written."""
 
 
+class IndexFileError(GlossrankError):
+    """A saved index that is broken, or not of this glossary and model."""
+
+
 class ModelError(GlossrankError):
     """Base of everything that can be wrong with a model."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from glossrank.answers import Answer, Answers
 from glossrank.cross_encoder import CrossEncoder
 from glossrank.encoding import IntArray
 from glossrank.errors import InputError
+from glossrank.first_stage import RESCORED, FirstStage
 from glossrank.fusion import load_fusion
 from glossrank.glossary import DEFAULT_TOP_K, Glossary, Term
 from glossrank.model_names import DEFAULT_MODEL
@@ -91,10 +93,15 @@ class Searcher:
         shortlist: of a longer glossary, so many are at most.
         shortlist_tokens: and so many tokens of question and definition together; None for no
             bound.
+        first_stage: a model that definitions are indexed with. It scores every term of a
+            glossary up to ``exhaustive``, several times faster, and ``model`` then reads the best
+            :data:`~glossrank.first_stage.RESCORED` and those that the question names.
+        index: a saved index for it, see ``glossrank index``.
 
     Raises:
         ValueError: a number below 1.
-        GlossrankError: as :class:`CrossEncoder` for the model's name.
+        GlossrankError: as :class:`CrossEncoder` for the models' names.
+        IndexFileError: the saved index is not of this glossary and first stage.
     """
 
     def __init__(
@@ -105,13 +112,15 @@ class Searcher:
         exhaustive: int = EXHAUSTIVE_TERMS,
         shortlist: int = SHORTLIST_SIZE,
         shortlist_tokens: int | None = SHORTLIST_TOKENS,
+        first_stage: str | CrossEncoder | None = None,
+        index: Path | None = None,
     ) -> None:
         if exhaustive < 1 or shortlist < 1:
             raise ValueError(
                 f"exhaustive and shortlist must be at least 1: {exhaustive}, {shortlist}."
             )
         self.glossary = glossary
-        self.model = model if isinstance(model, CrossEncoder) else _loaded(model or DEFAULT_MODEL)
+        self.model = _loaded(model or DEFAULT_MODEL)
         self.order = sorted(range(len(glossary)), key=lambda at: glossary.terms[at].id)
         self.terms = tuple(glossary.terms[at] for at in self.order)
         self.documents = tuple(glossary.documents[at] for at in self.order)
@@ -121,6 +130,24 @@ class Searcher:
         self._spelling = Spelling(self.documents)
         self._names = NameIndex(self.terms)
         self._token_ids: list[IntArray | None] = [None] * len(self.terms)
+        self._first = self._first_stage(first_stage, index)
+
+    def _first_stage(
+        self, model: str | CrossEncoder | None, index: Path | None
+    ) -> FirstStage | None:
+        own = self.model.indexed_engine is not None and self.shortlist_size is None
+        if model is None and own:
+            model = self.model
+        if model is None:
+            if index is not None:
+                raise ValueError("a saved index needs first_stage, the model that made it.")
+            return None
+        if self.shortlist_size is not None:
+            raise ValueError(
+                f"the glossary has {len(self.terms)} terms, more than exhaustive, so that only a "
+                "shortlist is read: give exhaustive=, or no first_stage."
+            )
+        return FirstStage(_loaded(model), self.documents, index=index)
 
     def token_ids(self, rows: Sequence[int]) -> list[IntArray]:
         """Token ids of the documents; each is cut once, when it is first needed, and kept."""
@@ -142,7 +169,9 @@ class Searcher:
     def prepare(self) -> None:
         """Make now what the first question would have to wait for."""
         len(self._vectors)
-        if self.shortlist_size is None:
+        if self._first is not None:
+            len(self._first.index)
+        elif self.shortlist_size is None:
             self.token_ids(range(len(self.terms)))
         else:
             self.shortlist.scores("a")
@@ -180,7 +209,19 @@ class Searcher:
         for row, found in named.items():
             bonus[np.searchsorted(rows, row)] = NAME_BONUS[found.by]
         cosines = self._vectors[rows] @ shipped_vectors().encode([read_as])[0]
-        return Scored(read_as, rows, self._logits(read_as, rows), cosines, bonus, named)
+        logits = self._logits(read_as, rows) if self._first is None else self._first.logits(read_as)
+        scored = Scored(read_as, rows, logits, cosines, bonus, named)
+        if self._first is None or self._first.model is self.model:
+            return scored
+        return self._rescored(scored)
+
+    def _rescored(self, scored: Scored) -> Scored:
+        """With the full model's logits for the best terms and those that are named."""
+        best = np.argsort(-self.order_by(scored), kind="stable")[:RESCORED]
+        rows = np.union1d(best, np.array(sorted(scored.named), dtype=np.int64))
+        logits = scored.logits.copy()
+        logits[rows] = self._logits(scored.read_as, rows)
+        return replace(scored, logits=logits)
 
     def order_by(self, scored: Scored) -> FloatArray:
         """fp32 ``[n]``: what answers are ordered by (:mod:`glossrank.fusion`)."""
@@ -350,8 +391,12 @@ def ask(
     return glossary.searcher(model).search(question, top_k, as_typed=as_typed)
 
 
-@lru_cache(maxsize=2)
-def _loaded(name: str) -> CrossEncoder:
+def _loaded(model: str | CrossEncoder) -> CrossEncoder:
+    return model if isinstance(model, CrossEncoder) else _by_name(model)
+
+
+@lru_cache(maxsize=3)
+def _by_name(name: str) -> CrossEncoder:
     """Several glossaries of one process share a model."""
     return CrossEncoder(name)
 

@@ -15,6 +15,7 @@ from glossrank.architectures.bert import BertConfig
 from glossrank.architectures.distilbert import DistilBertConfig
 from glossrank.architectures.electra import ElectraConfig
 from glossrank.architectures.fields import ConfigFields, broken_file
+from glossrank.architectures.indexed_bert import IndexedBertConfig
 from glossrank.architectures.modernbert import ModernBertConfig
 from glossrank.architectures.roberta import RobertaConfig, XLMRobertaConfig
 from glossrank.errors import UnsupportedModelError
@@ -28,6 +29,7 @@ ARCHITECTURES: tuple[type[ModelConfig], ...] = (
     ElectraConfig,
     DistilBertConfig,
     ModernBertConfig,
+    IndexedBertConfig,
 )
 
 # What a tokenizer's ``model_input_names`` call the token types.

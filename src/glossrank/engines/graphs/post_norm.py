@@ -40,7 +40,7 @@ def post_norm_graph(config: PostNormConfig, weights: dict[str, WeightArray]) -> 
         hidden = _layer(config, blocks, hidden, mask, index)
     inputs = [ids, mask] if types is None else [ids, types, mask]
     name = f"{config.family.replace('-', '_')}_sequence_classification"
-    return ov.Model([_head(config, blocks, hidden)], inputs, name)
+    return ov.Model([head(config, blocks, hidden)], inputs, name)
 
 
 def _embed(config: PostNormConfig, blocks: Blocks, ids: Any, types: Any | None) -> Any:
@@ -77,7 +77,18 @@ def _layer(config: PostNormConfig, blocks: Blocks, hidden: Any, mask: Any, index
     query = blocks.split_heads(blocks.linear(rows, names.query))
     key = blocks.split_heads(blocks.linear(hidden, names.key))
     value = blocks.split_heads(blocks.linear(hidden, names.value))
-    context = blocks.attention(query, key, value, mask)
+    return after_attention(config, blocks, blocks.attention(query, key, value, mask), rows, index)
+
+
+def after_attention(
+    config: PostNormConfig, blocks: Blocks, context: Any, rows: Any, index: int
+) -> Any:
+    """What follows the attention in a layer: output, sum, norm, feed-forward, sum, norm.
+
+    Args:
+        context: what the attention gave for ``rows``, the layer's input.
+    """
+    names = config.layer_names(index)
     attended = op.add(blocks.linear(context, names.attended), rows)
     attended = blocks.layer_norm(attended, names.attended_norm)
     wide = activate(blocks.linear(attended, names.wide), config.hidden_act)
@@ -85,7 +96,8 @@ def _layer(config: PostNormConfig, blocks: Blocks, hidden: Any, mask: Any, index
     return blocks.layer_norm(output, names.output_norm)
 
 
-def _head(config: PostNormConfig, blocks: Blocks, first: Any) -> Any:
+def head(config: PostNormConfig, blocks: Blocks, first: Any) -> Any:
+    """Logits ``[n, 1]`` from the first token's row, ``[n, 1, hidden]``."""
     row = op.squeeze(first, axes(1))
     pooled = activate(blocks.linear(row, config.names.dense), config.head_act)
     return blocks.linear(pooled, config.names.out)
