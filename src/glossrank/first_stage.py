@@ -16,6 +16,8 @@ from glossrank.document_index import (
     index_fingerprint,
     read_index_file,
 )
+from glossrank.errors import UnsupportedModelError
+from glossrank.model_names import INDEXED_MODEL
 
 RESCORED = 16
 """The best terms of the first stage, which the full model then reads; benchmarks/LOG.md."""
@@ -33,7 +35,7 @@ class FirstStage:
         index: a saved index of these documents; else it is computed when it is first needed.
 
     Raises:
-        ValueError: the model is of another kind.
+        UnsupportedModelError: the model is of another kind.
         IndexFileError: the index is not of this model and these documents.
     """
 
@@ -42,9 +44,11 @@ class FirstStage:
     ) -> None:
         engine = model.indexed_engine
         if engine is None:
-            raise ValueError(
-                f"{model.model_path} is not a model that definitions are indexed with; "
-                "finance-terms-indexed is one."
+            raise UnsupportedModelError(
+                file=model.model_path,
+                expected="a model that definitions are indexed with (model_type 'indexed-bert')",
+                found="one that reads question and definition together from the start",
+                fix=f"Give {INDEXED_MODEL}, or one that scripts/train_indexed.py made.",
             )
         self.model = model
         self._engine = engine

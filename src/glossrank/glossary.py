@@ -180,22 +180,30 @@ class Glossary:
         content = json.dumps([self.template, terms], ensure_ascii=False, sort_keys=True)
         return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def searcher(self, model: str | CrossEncoder | None = None) -> Searcher:
+    def searcher(
+        self,
+        model: str | CrossEncoder | None = None,
+        *,
+        first_stage: str | CrossEncoder | None = None,
+        index: Path | None = None,
+    ) -> Searcher:
         """The glossary prepared for a model: definitions tokenised, names and shortlist indexed.
 
-        Made once for each model and kept.
+        Made once for each model and first stage, and kept.
 
         Args:
             model: a loaded one, or a packaged name, folder or hub id; else the shipped one.
+            first_stage, index: see :class:`~glossrank.search.Searcher`.
         """
         # Here, because a glossary can be read, compared and checked without an engine.
         from glossrank.search import Searcher
 
-        key = model if model is None or isinstance(model, str) else id(model)
+        models = (m if m is None or isinstance(m, str) else id(m) for m in (model, first_stage))
+        key = (*models, index)
         # Threads that ask at once shall not all prepare it.
         with self._lock:
             if key not in self._searchers:
-                self._searchers[key] = Searcher(self, model)
+                self._searchers[key] = Searcher(self, model, first_stage=first_stage, index=index)
             searcher: Searcher = self._searchers[key]
         return searcher
 

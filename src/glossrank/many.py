@@ -21,6 +21,7 @@ from typing import IO
 
 from glossrank.answers import Answers
 from glossrank.errors import OutputError
+from glossrank.first_stage import RESCORED
 from glossrank.glossary import DEFAULT_TOP_K
 from glossrank.output import cannot_write
 from glossrank.progress import progress
@@ -88,7 +89,7 @@ def _write(file: IO[bytes], line: bytes) -> None:
 
 def job_of(searcher: Searcher, *, top_k: int, as_typed: bool) -> str:
     """16 hexadecimal digits: the same for the same contents, model and options."""
-    model = searcher.model
+    model, first = searcher.model, searcher.first_stage
     content = [
         # Words, vectors and rules of another version may give other answers.
         version("glossrank"),
@@ -98,6 +99,7 @@ def job_of(searcher: Searcher, *, top_k: int, as_typed: bool) -> str:
         model.max_seq_length,
         searcher.shortlist_size,
         searcher.shortlist_tokens,
+        None if first is None else (first.model.fingerprint, RESCORED),
         top_k,
         as_typed,
     ]

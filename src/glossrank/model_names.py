@@ -14,6 +14,7 @@ from glossrank.model_folder import CONFIG_FILE, NEEDED_FILES, PICKLE_ENDINGS, WE
 PACKAGED_MODELS = Path(__file__).parent / "models"
 DEFAULT_MODEL = "finance-terms"
 DEFAULT_BASE = "minilm-l6-base"
+INDEXED_MODEL = "finance-terms-indexed"
 
 _HUB_FILES = ["*.json", WEIGHTS_FILE, "vocab.txt", "README.md"]
 

@@ -86,6 +86,7 @@ class Searcher:
     Attributes:
         terms, documents: in the order of ids; row numbers count in it.
         order: place in the glossary of each row.
+        first_stage: what scores every term before ``model`` reads the best, if anything does.
 
     Args:
         model: a loaded one, or a packaged name, folder or hub id; else the shipped one.
@@ -99,7 +100,8 @@ class Searcher:
         index: a saved index for it, see ``glossrank index``.
 
     Raises:
-        ValueError: a number below 1.
+        ValueError: a number below 1, or an index without a first stage.
+        InputError: a first stage for a glossary longer than ``exhaustive``.
         GlossrankError: as :class:`CrossEncoder` for the models' names.
         IndexFileError: the saved index is not of this glossary and first stage.
     """
@@ -130,7 +132,7 @@ class Searcher:
         self._spelling = Spelling(self.documents)
         self._names = NameIndex(self.terms)
         self._token_ids: list[IntArray | None] = [None] * len(self.terms)
-        self._first = self._first_stage(first_stage, index)
+        self.first_stage = self._first_stage(first_stage, index)
 
     def _first_stage(
         self, model: str | CrossEncoder | None, index: Path | None
@@ -143,9 +145,10 @@ class Searcher:
                 raise ValueError("a saved index needs first_stage, the model that made it.")
             return None
         if self.shortlist_size is not None:
-            raise ValueError(
-                f"the glossary has {len(self.terms)} terms, more than exhaustive, so that only a "
-                "shortlist is read: give exhaustive=, or no first_stage."
+            raise InputError(
+                expected="a glossary whose every term is read, for a first stage to read it",
+                found=f"{len(self.terms)} terms, of which only a shortlist is read",
+                fix="Ask without a first stage and without an index.",
             )
         return FirstStage(_loaded(model), self.documents, index=index)
 
@@ -169,8 +172,8 @@ class Searcher:
     def prepare(self) -> None:
         """Make now what the first question would have to wait for."""
         len(self._vectors)
-        if self._first is not None:
-            len(self._first.index)
+        if self.first_stage is not None:
+            len(self.first_stage.index)
         elif self.shortlist_size is None:
             self.token_ids(range(len(self.terms)))
         else:
@@ -209,9 +212,13 @@ class Searcher:
         for row, found in named.items():
             bonus[np.searchsorted(rows, row)] = NAME_BONUS[found.by]
         cosines = self._vectors[rows] @ shipped_vectors().encode([read_as])[0]
-        logits = self._logits(read_as, rows) if self._first is None else self._first.logits(read_as)
+        logits = (
+            self._logits(read_as, rows)
+            if self.first_stage is None
+            else self.first_stage.logits(read_as)
+        )
         scored = Scored(read_as, rows, logits, cosines, bonus, named)
-        if self._first is None or self._first.model is self.model:
+        if self.first_stage is None or self.first_stage.model is self.model:
             return scored
         return self._rescored(scored)
 

@@ -26,6 +26,7 @@ pairs_app = typer.Typer(help="Look at files of labelled pairs.", no_args_is_help
 app.add_typer(pairs_app, name="pairs")
 
 app.command("ask")(ranking.ask_command)
+app.command("index")(glossaries.index_command)
 app.command("ask-many")(glossaries.ask_many_command)
 app.command("lint")(glossaries.lint_command)
 app.command("diff")(glossaries.diff_command)

@@ -1,4 +1,4 @@
-"""The commands about whole glossaries: ask-many, lint, diff."""
+"""The commands about whole glossaries: index, ask-many, lint, diff."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from glossrank.cli.output import (
     INTERRUPTED,
     AsTypedOption,
     ColumnOption,
+    FirstStageOption,
     GlossaryOption,
+    IndexOption,
     JsonOption,
     ModelOption,
     QueryOption,
@@ -24,6 +26,7 @@ from glossrank.cli.output import (
     escape,
     load_glossary,
     load_model,
+    load_searcher,
     new_table,
     print_json,
     print_notes,
@@ -33,7 +36,7 @@ from glossrank.cli.output import (
 from glossrank.errors import InputError
 from glossrank.glossary import DEFAULT_TOP_K, Glossary, read_terms
 from glossrank.judgments import read_question_texts, read_questions
-from glossrank.model_names import DEFAULT_MODEL
+from glossrank.model_names import DEFAULT_MODEL, INDEXED_MODEL, packaged_names
 from glossrank.progress import progress
 from glossrank.template import DEFAULT_TEMPLATE
 
@@ -47,6 +50,34 @@ SourceArgument = Annotated[
         help="A file, a dbt project or manifest, a database URL, or finance-terms: the shipped one.",
     ),
 ]
+
+
+def index_command(
+    glossary: SourceArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Replaced if it exists.")
+    ],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A model with indexed definitions.")
+    ] = INDEXED_MODEL,
+    query: QueryOption = None,
+    sheet: SheetOption = None,
+    column: ColumnOption = None,
+    template: TemplateOption = DEFAULT_TEMPLATE,
+) -> None:
+    """Compute what questions need of a glossary's definitions, for `ask --index`."""
+    terms = load_glossary(glossary, query=query, sheet=sheet, column=column, template=template)
+    ranker = load_model(model)
+    stage = terms.searcher(ranker, first_stage=ranker).first_stage
+    assert stage is not None  # it was asked for
+    name = model if model in packaged_names() else str(ranker.model_path.resolve())
+    stage.index.save(output, model=name)
+    stderr().print(
+        f"{len(stage.index)} definitions, {stage.index.nbytes / 1e6:.0f} MB in memory "
+        f"-> {escape(str(output))}",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def ask_many_command(
@@ -69,6 +100,8 @@ def ask_many_command(
         int, typer.Option("--top", "-n", min=1, help="How many answers each.")
     ] = DEFAULT_TOP_K,
     as_typed: AsTypedOption = False,
+    first_stage: FirstStageOption = None,
+    index: IndexOption = None,
     query: QueryOption = None,
     sheet: SheetOption = None,
     column: ColumnOption = None,
@@ -80,7 +113,7 @@ def ask_many_command(
 
     from glossrank.many import job_of, line_of, search_to_file
 
-    searcher = terms.searcher(load_model(model))
+    searcher = load_searcher(terms, model, first_stage=first_stage, index=index)
     if str(output) == "-":
         job = job_of(searcher, top_k=top, as_typed=as_typed)
         answers = searcher.search_many(texts, top, as_typed=as_typed)

@@ -17,6 +17,7 @@ from glossrank.template import DEFAULT_TEMPLATE
 
 if TYPE_CHECKING:
     from glossrank.cross_encoder import CrossEncoder
+    from glossrank.search import Searcher
 
 FOUND_SOMETHING = 1
 USAGE_ERROR = 2
@@ -54,6 +55,19 @@ ColumnOption = Annotated[
         metavar="FIELD=COLUMN",
         help="Which column is the term, definition, ...; can be repeated. Else guessed by name.",
     ),
+]
+FirstStageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--first-stage",
+        metavar="MODEL",
+        help="A model with indexed definitions scores every term first, several times faster: "
+        "finance-terms-indexed.",
+    ),
+]
+IndexOption = Annotated[
+    Path | None,
+    typer.Option("--index", metavar="FILE", help="For it: what `glossrank index` has written."),
 ]
 TemplateOption = Annotated[
     str,
@@ -102,6 +116,19 @@ def load_model(model: str) -> CrossEncoder:
     from glossrank.cross_encoder import CrossEncoder
 
     return CrossEncoder(model)
+
+
+def load_searcher(
+    terms: Glossary, model: str, *, first_stage: str | None, index: Path | None
+) -> Searcher:
+    """The glossary prepared for the models of a command's options."""
+    if index is not None and first_stage is None:
+        from glossrank.document_index import read_index_file
+
+        first_stage = read_index_file(index).model
+    ranker = load_model(model)
+    first = ranker if first_stage == model else first_stage
+    return terms.searcher(ranker, first_stage=first, index=index)
 
 
 def escape(text: str) -> str:

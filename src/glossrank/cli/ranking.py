@@ -11,7 +11,9 @@ import typer
 from glossrank.cli.output import (
     AsTypedOption,
     ColumnOption,
+    FirstStageOption,
     GlossaryOption,
+    IndexOption,
     JsonOption,
     ModelOption,
     QueryOption,
@@ -20,6 +22,7 @@ from glossrank.cli.output import (
     escape,
     load_glossary,
     load_model,
+    load_searcher,
     new_table,
     print_json,
     stderr,
@@ -51,6 +54,8 @@ def ask_command(
         typer.Option("--explain", help="Also show which words carried each answer."),
     ] = False,
     as_typed: AsTypedOption = False,
+    first_stage: FirstStageOption = None,
+    index: IndexOption = None,
     query: QueryOption = None,
     sheet: SheetOption = None,
     column: ColumnOption = None,
@@ -59,8 +64,8 @@ def ask_command(
 ) -> None:
     """Find the terms of a glossary that answer a question."""
     terms = load_glossary(glossary, query=query, sheet=sheet, column=column, template=template)
-    ranker = load_model(model)
-    answers = terms.search(question, top, model=ranker, as_typed=as_typed, explain=explain)
+    searcher = load_searcher(terms, model, first_stage=first_stage, index=index)
+    answers = searcher.search(question, top, as_typed=as_typed, explain=explain)
     if as_json:
         print_json(
             {
