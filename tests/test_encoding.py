@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,16 +11,38 @@ from tokenizers import Tokenizer
 from glossrank.encoding import PairEncoder, plan_batches, truncated_lengths
 from glossrank.model_names import DEFAULT_MODEL, PACKAGED_MODELS
 from tests.conftest import WORDS, tiny_tokenizer
+from tests.tiny_families import modernbert_tokenizer, roberta_tokenizer, unigram_tokenizer
 
 SHIPPED_FILE = str(PACKAGED_MODELS / DEFAULT_MODEL / "tokenizer.json")
-ENCODERS = {
-    "tiny": PairEncoder(tiny_tokenizer(), max_length=64),
-    "shipped": PairEncoder(Tokenizer.from_file(SHIPPED_FILE), max_length=64),
+BUILDERS: dict[str, Callable[[], Tokenizer]] = {
+    "tiny": tiny_tokenizer,
+    "shipped": lambda: Tokenizer.from_file(SHIPPED_FILE),
+    "unigram": unigram_tokenizer,
+    "roberta": roberta_tokenizer,
+    "modernbert": modernbert_tokenizer,
 }
-REFERENCES = {"tiny": tiny_tokenizer(), "shipped": Tokenizer.from_file(SHIPPED_FILE)}
+ENCODERS = {name: PairEncoder(build(), max_length=64) for name, build in BUILDERS.items()}
+REFERENCES = {name: build() for name, build in BUILDERS.items()}
 
 words = st.lists(
-    st.sampled_from([*WORDS, "provit", "EBITDA", "é", "財務", "😀", "\u200b"]), max_size=40
+    st.sampled_from(
+        [
+            *WORDS,
+            "provit",
+            "EBITDA",
+            "é",
+            "財務",
+            "😀",
+            "\u200b",
+            "  ",
+            "<pad>",
+            "</s>",
+            "<mask>",
+            "[SEP]",
+            "[PAD]",
+        ]
+    ),
+    max_size=40,
 )
 texts = st.one_of(words.map(" ".join), st.text(max_size=60))
 
@@ -35,7 +59,7 @@ def reference(name: str, pair: tuple[str, str], max_length: int) -> tuple[list[i
 @pytest.mark.parametrize("name", sorted(ENCODERS))
 @settings(max_examples=200, deadline=None)
 @given(
-    pairs=st.lists(st.tuples(texts, texts), min_size=1, max_size=6), max_length=st.integers(3, 64)
+    pairs=st.lists(st.tuples(texts, texts), min_size=1, max_size=6), max_length=st.integers(4, 64)
 )
 def test_batches_equal_the_tokenizers_own_pairs(
     name: str, pairs: list[tuple[str, str]], max_length: int
@@ -88,6 +112,21 @@ def test_max_length_must_hold_the_special_tokens() -> None:
     with pytest.raises(ValueError, match="at least 3"):
         encoder.max_length = 0
     assert encoder.max_length == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "specials", "padding"),
+    [("tiny", 3, 0), ("unigram", 4, 1), ("roberta", 4, 1), ("modernbert", 3, 1)],
+)
+def test_templates_have_their_specials_and_padding(name: str, specials: int, padding: int) -> None:
+    with pytest.raises(ValueError, match=f"at least {specials}"):
+        PairEncoder(BUILDERS[name](), max_length=specials - 1)
+    encoder = PairEncoder(BUILDERS[name](), max_length=specials)
+    (batch,) = encoder.batches([("our profit", "the tax")])
+    assert batch.lengths.tolist() == [specials]
+    encoder.max_length = 40
+    (batch,) = encoder.batches([("our profit", "the tax"), ("", "")])
+    assert set(batch.input_ids[1, specials:].tolist()) == {padding}
 
 
 def test_a_repeated_text_is_tokenised_once() -> None:

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from glossrank import CrossEncoder
 from glossrank.errors import ModelError, ModelFolderError, UnsupportedModelError
 from glossrank.model_folder import load_model_folder
+from tests.tiny_families import FAMILIES, write_family
 
 
 def change_config(folder: Path, **changes: object) -> None:
@@ -33,7 +35,7 @@ def two_labels(folder: Path) -> None:
 
 
 def other_architecture(folder: Path) -> None:
-    change_config(folder, model_type="roberta", architectures=["RobertaForSequenceClassification"])
+    change_config(folder, model_type="mpnet", architectures=["MPNetForSequenceClassification"])
 
 
 def bare_encoder(folder: Path) -> None:
@@ -41,7 +43,7 @@ def bare_encoder(folder: Path) -> None:
 
 
 def other_activation(folder: Path) -> None:
-    change_config(folder, hidden_act="relu")
+    change_config(folder, hidden_act="mish")
 
 
 def relative_positions(folder: Path) -> None:
@@ -101,6 +103,10 @@ def prompt(folder: Path) -> None:
     (folder / "config_sentence_transformers.json").write_text('{"default_prompt_name": "query"}')
 
 
+def input_names_are_text(folder: Path) -> None:
+    (folder / "tokenizer_config.json").write_text('{"model_input_names": "input_ids"}')
+
+
 def epsilon_is_text(folder: Path) -> None:
     change_config(folder, layer_norm_eps="small")
 
@@ -156,9 +162,9 @@ def integer_weights(folder: Path) -> None:
 
 FAULTS: list[tuple[Callable[[Path], None], type[ModelError], str]] = [
     (two_labels, UnsupportedModelError, "2 labels"),
-    (other_architecture, UnsupportedModelError, "roberta"),
+    (other_architecture, UnsupportedModelError, "mpnet"),
     (bare_encoder, UnsupportedModelError, "BertModel"),
-    (other_activation, UnsupportedModelError, "relu"),
+    (other_activation, UnsupportedModelError, "mish"),
     (relative_positions, UnsupportedModelError, "relative_key"),
     (size_missing, ModelFolderError, "hidden_size"),
     (heads_do_not_divide, ModelFolderError, "5 heads"),
@@ -173,6 +179,7 @@ FAULTS: list[tuple[Callable[[Path], None], type[ModelError], str]] = [
     (case_differs, ModelFolderError, "do_lower_case False"),
     (no_room, ModelFolderError, "model_max_length"),
     (prompt, UnsupportedModelError, "default_prompt_name"),
+    (input_names_are_text, ModelFolderError, "model_input_names"),
     (epsilon_is_text, ModelFolderError, "layer_norm_eps"),
     (labels_are_a_number, ModelFolderError, "id2label"),
     (a_billion_layers, ModelFolderError, "num_hidden_layers"),
@@ -229,6 +236,50 @@ def test_max_length_is_the_smaller_of_tokenizer_and_positions(
     assert load_model_folder(folder).max_length == 64
     (folder / "tokenizer_config.json").unlink()
     assert load_model_folder(folder).max_length == 64
+
+
+@pytest.mark.parametrize(("family", "rows"), [("xlm-roberta", 64), ("roberta", 64)])
+def test_positions_before_the_first_tokens_are_not_for_tokens(
+    tmp_path: Path, family: str, rows: int
+) -> None:
+    folder = write_family(tmp_path / "model", family, positions=rows)
+    (folder / "tokenizer_config.json").unlink()
+    assert load_model_folder(folder).max_length == rows - 2
+    model = CrossEncoder(folder)
+    assert model.max_length == rows - 2
+    with pytest.raises(ValueError, match="at most 62"):
+        model.max_length = rows - 1
+    short = write_family(tmp_path / "short", family, positions=7)
+    with pytest.raises(ModelFolderError, match="at least 6"):
+        load_model_folder(short)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_every_family_is_read_from_half_the_bits(tmp_path: Path, family: str, dtype: Any) -> None:
+    folder = write_family(tmp_path / "model", family)
+    exact = load_file(folder / "model.safetensors")
+    save_file({k: v.astype(dtype) for k, v in exact.items()}, folder / "model.safetensors")
+    weights = load_model_folder(folder).weights()
+    assert weights.keys() == exact.keys()
+    for name, array in weights.items():
+        np.testing.assert_array_equal(array, exact[name].astype(dtype).astype(np.float32))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_familys_tensors_are_checked(tmp_path: Path, family: str) -> None:
+    folder = write_family(tmp_path / "model", family)
+    name = (
+        "classifier.weight"
+        if family in ("bert", "distilbert", "modernbert")
+        else "classifier.out_proj.weight"
+    )
+    change_weights(folder, lambda w: w.update({name: np.zeros((2, 32), np.float32)}))
+    with pytest.raises(ModelFolderError, match=r"\(2, 32\)"):
+        load_model_folder(folder).weights()
+    change_weights(folder, lambda w: w.pop(name))
+    with pytest.raises(ModelFolderError, match=name):
+        load_model_folder(folder).weights()
 
 
 def test_activation_is_read_from_the_places_sentence_transformers_uses(

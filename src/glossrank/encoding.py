@@ -23,6 +23,9 @@ to 2,048 the time is flat; larger batches pay for padding and fall out of the ca
 
 IntArray = NDArray[np.int32]
 
+# What BERT's and what RoBERTa's relatives call it.
+_PAD_TOKENS = ("[PAD]", "<pad>")
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -95,9 +98,9 @@ class PairEncoder:
         self._suffix_types = types[end:]
         self._first_type, self._second_type = types[first], types[second]
         self._specials = len(self._prefix) + len(self._middle) + len(self._suffix)
-        pad = tokenizer.token_to_id("[PAD]")
-        # Padding is masked in the engine, so any valid id does where there is no [PAD].
-        self._pad_id = 0 if pad is None else pad
+        known = [tokenizer.token_to_id(name) for name in _PAD_TOKENS]
+        # Padding is masked in the engine, so any valid id does where there is none.
+        self._pad_id = next((number for number in known if number is not None), 0)
         self.max_length = max_length
 
     @property

@@ -143,7 +143,8 @@ def _theta(fields: ConfigFields, kind: str) -> float:
     older, default = _THETAS[kind]
     rotations = _rotations(fields, kind)
     value = rotations.get("rope_theta", fields.raw.get(older, default))
-    if not isinstance(value, int | float) or not 1 <= value <= _LARGEST_THETA:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 1 <= value <= _LARGEST_THETA:
         raise fields.broken(f"a number of at least 1 as the rope_theta of {kind}", value)
     return float(value)
 
@@ -156,8 +157,7 @@ def _rotations(fields: ConfigFields, kind: str) -> Mapping[str, Any]:
     both = {} if both is None else both
     if not isinstance(both, dict) or not set(both) <= {_GLOBAL, _LOCAL}:
         raise fields.broken(f"{_GLOBAL} and {_LOCAL} under 'rope_parameters'", both)
-    own = both.get(kind)
-    own = {} if own is None else own
+    own = both.get(kind, {})
     if not isinstance(own, dict):
         raise fields.broken(f"an object under 'rope_parameters', {kind!r}", own)
     rule = own.get("rope_type", own.get("type", "default"))

@@ -41,6 +41,6 @@ def build_graph(config: ModelConfig, weights: dict[str, WeightArray]) -> ov.Mode
         return modernbert_graph(config, weights)
     raise UnsupportedModelError(
         expected="an architecture that has a graph",
-        found=config.architecture,
+        found=type(config).__name__,
         fix="Choose a cross-encoder of another architecture.",
     )

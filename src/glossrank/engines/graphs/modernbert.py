@@ -32,7 +32,7 @@ with without_telemetry():
 
 @dataclass(frozen=True)
 class _Kind:
-    """What the layers of one kind share: rotations ``[length, head size]`` and a mask."""
+    """What the layers of one kind share: rotations ``[1, 1, length, head size]`` and a mask."""
 
     cosines: Any
     sines: Any
@@ -62,8 +62,8 @@ def _kinds(config: ModernBertConfig, positions: Any, mask: Any) -> dict[bool, _K
     for local in set(config.local_layers):
         cosines, sines = rotations(config, config.local_theta if local else config.global_theta)
         kinds[local] = _Kind(
-            cosines=rows_of(cosines, positions),
-            sines=rows_of(sines, positions),
+            cosines=op.unsqueeze(rows_of(cosines, positions), axes(0, 1)),
+            sines=op.unsqueeze(rows_of(sines, positions), axes(0, 1)),
             mask=op.add(mask, _window(config.window, positions)) if local else mask,
         )
     return kinds
@@ -104,38 +104,43 @@ def _layer(
 ) -> Any:
     name, size = f"model.layers.{index}", config.hidden_size
     normed = blocks.layer_norm(hidden, f"{name}.attn_norm") if index else hidden
-    cosines, sines, mask = kind.cosines, kind.sines, kind.mask
-    rows, asking = hidden, normed
+    rows, asking, mask = hidden, normed, kind.mask
     if first_only:
-        rows, asking = first_row(hidden), first_row(normed)
-        mask = first_row(mask, axis=2)
+        rows, asking, mask = first_row(hidden), first_row(normed), first_row(mask, axis=2)
 
     def part(node: Any, number: int) -> Any:
         outputs = slice(number * size, (number + 1) * size)
         return blocks.split_heads(blocks.linear(node, f"{name}.attn.Wqkv", part=outputs))
 
     query = part(asking, 0)
-    # The first token's rotation is none at all.
-    query = query if first_only else _rotated(query, cosines, sines)
-    context = blocks.attention(
-        query, _rotated(part(normed, 1), cosines, sines), part(normed, 2), mask
-    )
+    if not first_only:
+        # Position 0 turns nothing.
+        query = _rotated(query, kind, config.head_size)
+    key = _rotated(part(normed, 1), kind, config.head_size)
+    context = blocks.attention(query, key, part(normed, 2), mask)
     attended = op.add(rows, blocks.linear(context, f"{name}.attn.Wo"))
     return op.add(attended, _feed_forward(config, blocks, attended, name))
 
 
-def _rotated(node: Any, cosines: Any, sines: Any) -> Any:
-    """Queries or keys ``[n, heads, length, head size]``, turned by their positions."""
-    left, right = op.split(node, op.constant(np.int64(-1)), 2).outputs()
-    turned = op.concat([op.negative(right), left], -1)
-    return op.add(op.multiply(node, cosines), op.multiply(turned, sines))
+def _rotated(node: Any, kind: _Kind, size: int) -> Any:
+    """Queries or keys ``[n, heads, length, head size]``, turned by their positions.
+
+    Written in the way that OpenVINO knows and runs as one operation.
+    """
+
+    def columns(start: int, end: int) -> Any:
+        return op.slice(node, axes(start), axes(end), axes(1), axes(-1))
+
+    turned = op.concat([op.negative(columns(size // 2, size)), columns(0, size // 2)], -1)
+    return op.add(op.multiply(node, kind.cosines), op.multiply(turned, kind.sines))
 
 
 def _feed_forward(config: ModernBertConfig, blocks: Blocks, node: Any, name: str) -> Any:
     """The gated layer GeGLU (Shazeer 2020, https://arxiv.org/abs/2002.05202)."""
     normed = blocks.layer_norm(node, f"{name}.mlp_norm")
-    wide = blocks.linear(normed, f"{name}.mlp.Wi")
-    value, gate = op.split(wide, op.constant(np.int64(-1)), 2).outputs()
+    size = config.intermediate_size
+    value = blocks.linear(normed, f"{name}.mlp.Wi", part=slice(0, size))
+    gate = blocks.linear(normed, f"{name}.mlp.Wi", part=slice(size, 2 * size))
     gated = op.multiply(activate(value, config.hidden_act), gate)
     return blocks.linear(gated, f"{name}.mlp.Wo")
 
