@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import threading
 from pathlib import Path
@@ -15,6 +16,7 @@ from glossrank.engines.graphs import build_graph
 from glossrank.engines.graphs.blocks import MASKED
 from glossrank.engines.int8 import GROUP, quantise_weights
 from glossrank.engines.quiet import without_telemetry
+from glossrank.engines.threads import thread_limit
 from glossrank.model_folder import ModelFolder
 
 with without_telemetry():
@@ -64,6 +66,9 @@ def compile_graph(model: ov.Model, precision: Literal["fp32", "bf16", "int8"]) -
         model: its weights are replaced for int8.
     """
     options = {"PERFORMANCE_HINT": "LATENCY"}
+    threads = thread_limit()
+    if threads < (os.cpu_count() or 1):
+        options["INFERENCE_NUM_THREADS"] = str(threads)
     rest = precision
     if precision == "int8":
         quantise_weights(model)
