@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from glossrank import activations
 from glossrank.calibration import Calibration, load_calibration
 from glossrank.encoding import Batch, IntArray, PairEncoder
-from glossrank.engines.openvino import OpenVINOEngine, Precision
+from glossrank.engines.indexed import IndexedEngine
+from glossrank.engines.openvino import Precision
+from glossrank.engines.own import own_engine
 from glossrank.errors import MissingExtraError, ModelFolderError
 from glossrank.fusion import FITTED_FILES
 from glossrank.model_folder import (
@@ -66,6 +68,9 @@ def _renamed(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 class CrossEncoder:
     """A cross-encoder on the CPU.
 
+    Attributes:
+        encoder: texts to token ids, and token ids to batches.
+
     Args:
         model_name_or_path: a packaged name (``"finance-terms"``), a model folder, or a hub
             id such as ``"cross-encoder/ms-marco-MiniLM-L6-v2"``.
@@ -76,7 +81,8 @@ class CrossEncoder:
         device: ``"cpu"``, ``torch.device("cpu")`` or None.
         cache_folder, revision, token, local_files_only: for hub ids, see
             :func:`glossrank.model_names.find_folder`.
-        precision: ``"fp32"``, ``"bf16"``, or ``"auto"``: bf16 where the CPU computes in it.
+        precision: ``"fp32"``, ``"bf16"``, ``"int8"`` (linear layers in whole numbers of 8 bits,
+            scores near those of fp32), or ``"auto"``: bf16 where the CPU computes in it, else fp32.
         trust_remote_code, backend: accepted for sentence-transformers' callers; no remote
             code is ever run, and the engine is always glossrank's.
         model_kwargs, processor_kwargs, tokenizer_kwargs, config_kwargs: must be empty.
@@ -136,10 +142,10 @@ class CrossEncoder:
             if activation_fn is None
             else activations.from_callable(activation_fn)
         )
-        self._encoder = PairEncoder(self._folder.tokenizer(), max_length=self._folder.max_length)
+        self.encoder = PairEncoder(self._folder.tokenizer(), max_length=self._folder.max_length)
         if max_length is not None:
             self.max_seq_length = max_length
-        self._engine = OpenVINOEngine(self._folder, precision=precision)
+        self._engine = own_engine(self._folder, precision=precision)
 
     @property
     def num_labels(self) -> int:
@@ -167,7 +173,7 @@ class CrossEncoder:
     @property
     def max_seq_length(self) -> int:
         """Tokens per pair, special tokens included; can be set."""
-        return self._encoder.max_length
+        return self.encoder.max_length
 
     @max_seq_length.setter
     def max_seq_length(self, value: int) -> None:
@@ -176,7 +182,7 @@ class CrossEncoder:
             raise ValueError(
                 f"max_length must be at most {most}, the positions of the model, got {value}."
             )
-        self._encoder.max_length = value
+        self.encoder.max_length = value
 
     @property
     def max_length(self) -> int:
@@ -194,8 +200,13 @@ class CrossEncoder:
 
     @property
     def precision(self) -> str:
-        """``"fp32"`` or ``"bf16"``, as chosen or found."""
+        """``"fp32"``, ``"bf16"`` or ``"int8"``, as chosen or found."""
         return self._engine.precision
+
+    @property
+    def indexed_engine(self) -> IndexedEngine | None:
+        """The engine, if definitions can be computed ahead for it, as for finance-terms-indexed."""
+        return self._engine if isinstance(self._engine, IndexedEngine) else None
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -278,15 +289,15 @@ class CrossEncoder:
         Raises:
             ModelFolderError: the weights are so large that a logit is not finite.
         """
-        return self._run(self._encoder.batches(pairs, max_pairs=batch_size), len(pairs))
+        return self._run(self.encoder.batches(pairs, max_pairs=batch_size), len(pairs))
 
     def tokenize(self, texts: Sequence[str]) -> list[IntArray]:
         """Token ids of each text, int32, for :meth:`logits_of_ids`: a text asked often is cut once."""
-        return self._encoder.tokenize(texts)
+        return self.encoder.tokenize(texts)
 
     def logits_of_ids(self, pairs: Sequence[tuple[IntArray, IntArray]]) -> FloatArray:
         """As :meth:`logits`, for texts that :meth:`tokenize` has made ids of."""
-        return self._run(self._encoder.batches_of_ids(pairs), len(pairs))
+        return self._run(self.encoder.batches_of_ids(pairs), len(pairs))
 
     def _run(self, batches: Iterable[Batch], count: int) -> FloatArray:
         logits = np.empty(count, dtype=np.float32)
