@@ -131,7 +131,10 @@ def test_broken_index_files_have_an_error(model: CrossEncoder, tmp_path: Path) -
     with pytest.raises(IndexFileError, match="expected an index"):
         read_index_file(path).load(fingerprint=fingerprint)
     about = {"format": "glossrank-index-1", "model": "tiny", "fingerprint": fingerprint}
-    states = {"states": np.zeros((3, 8), np.float16), "lengths": np.array([1, 1], np.int32)}
+    states: dict[str, np.ndarray] = {
+        "states": np.zeros((3, 8), np.float16),
+        "lengths": np.array([1, 1], np.int32),
+    }
     save_file(states, path, metadata={"glossrank": json.dumps(about)})
     with pytest.raises(IndexFileError, match="do not fit"):
         read_index_file(path).load(fingerprint=fingerprint)

@@ -22,8 +22,9 @@ from glossrank import activations
 from glossrank.calibration import Calibration, load_calibration
 from glossrank.encoding import Batch, IntArray, PairEncoder
 from glossrank.engines.indexed import IndexedEngine
+from glossrank.engines.int8 import INT8_MARGIN
 from glossrank.engines.openvino import Precision
-from glossrank.engines.own import own_engine
+from glossrank.engines.own import OwnEngine, own_engine
 from glossrank.errors import MissingExtraError, ModelFolderError
 from glossrank.fusion import FITTED_FILES
 from glossrank.model_folder import (
@@ -299,10 +300,13 @@ class CrossEncoder:
         """As :meth:`logits`, for texts that :meth:`tokenize` has made ids of."""
         return self._run(self.encoder.batches_of_ids(pairs), len(pairs))
 
-    def _run(self, batches: Iterable[Batch], count: int) -> FloatArray:
+    def _run(
+        self, batches: Iterable[Batch], count: int, *, engine: OwnEngine | None = None
+    ) -> FloatArray:
+        engine = engine or self._engine
         logits = np.empty(count, dtype=np.float32)
         for batch in batches:
-            logits[batch.rows] = self._engine.logits(batch)
+            logits[batch.rows] = engine.logits(batch)
         if not np.isfinite(logits).all():
             raise ModelFolderError(
                 file=self._folder.path,
@@ -311,6 +315,14 @@ class CrossEncoder:
                 fix="Train or download the model again; try precision='fp32' first.",
             )
         return logits
+
+    @functools.cached_property
+    def _exact_engine(self) -> OwnEngine:
+        return own_engine(self._folder, precision="fp32")
+
+    def _exact_logits(self, pairs: Sequence[tuple[str, str]]) -> FloatArray:
+        """As :meth:`logits`, in fp32 whatever the precision."""
+        return self._run(self.encoder.batches(pairs), len(pairs), engine=self._exact_engine)
 
     def score(self, text_pairs: Sequence[Pair]) -> list[float]:
         """Scores as Python floats: the call that LangChain's ``CrossEncoderReranker`` makes."""
@@ -339,7 +351,8 @@ class CrossEncoder:
         """Rank documents for one query.
 
         Args:
-            top_k: how many to return; all by default.
+            top_k: how many to return; all by default. With ``precision="int8"`` those that may be
+                among them are scored again in fp32, so that they are what fp32 would give.
             return_documents: also return each document under ``"text"``.
             return_probabilities: also return how likely each of these documents is right,
                 under ``"probability"``; of a model with a calibration only.
@@ -351,25 +364,30 @@ class CrossEncoder:
             best first; equal scores keep the order of the documents.
         """
         pairs = [(query, document) for document in documents]
-        scores = self.predict(
+        logits = self.predict(
             pairs,
             prompt_name=prompt_name,
             prompt=prompt,
             batch_size=batch_size,
-            # The probability needs the logit, which an activation may not give back.
-            activation_fn=np.asarray if return_probabilities else activation_fn,
+            # Probabilities and confirmation need logits, which an activation may not give back.
+            activation_fn=np.asarray,
             device=device,
         )
-        order = np.argsort(-scores, kind="stable")[:top_k]
+        contenders = np.arange(len(pairs))
+        if self.precision == "int8" and top_k is not None and 0 < top_k < len(pairs):
+            contenders = _contenders(logits, top_k)
+            logits[contenders] = self._exact_logits([pairs[row] for row in contenders.tolist()])
+        chosen = activations.from_callable(activation_fn or self.activation_fn)
+        scores = np.asarray(chosen(logits), dtype=np.float32)
+        ordered_by = logits if return_probabilities else scores
+        order = contenders[np.argsort(-ordered_by[contenders], kind="stable")[:top_k]]
         probabilities = None
         if return_probabilities:
             if self.calibration is None:
                 raise ValueError(
                     f"{self.model_path} has no calibration to make probabilities with."
                 )
-            probabilities = self.calibration.probability(scores)
-            chosen = activation_fn or self.activation_fn
-            scores = np.asarray(activations.from_callable(chosen)(scores), dtype=np.float32)
+            probabilities = self.calibration.probability(logits)
         results: list[dict[str, Any]] = []
         for corpus_id in order.tolist():
             result: dict[str, Any] = {"corpus_id": corpus_id, "score": float(scores[corpus_id])}
@@ -406,6 +424,12 @@ class CrossEncoder:
             _change_json(folder / CONFIG_FILE, sentence_transformers={**own, "activation_fn": name})
             if (folder / SENTENCE_TRANSFORMERS_FILE).is_file():
                 _change_json(folder / SENTENCE_TRANSFORMERS_FILE, activation_fn=name)
+
+
+def _contenders(logits: FloatArray, top_k: int) -> NDArray[np.int64]:
+    """Rows, ascending, that may be among the first ``top_k`` once they are computed exactly."""
+    last = np.partition(logits, -top_k)[-top_k]
+    return np.flatnonzero(logits >= last - INT8_MARGIN * np.std(logits))
 
 
 def _change_json(file: Path, **changes: Any) -> None:

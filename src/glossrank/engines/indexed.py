@@ -107,12 +107,13 @@ class _Runner:
         self._compiled = compiled
         self._per_thread = threading.local()
 
-    def __call__(self, *inputs: NDArray[Any]) -> Any:
+    def __call__(self, *inputs: NDArray[Any]) -> NDArray[Any]:
         request = getattr(self._per_thread, "request", None)
         if request is None:
             request = self._per_thread.request = self._compiled.create_infer_request()
         # Copied, because the request's output buffer is written again by the next call.
-        return np.array(request.infer(list(inputs), share_inputs=True)[0])
+        output: NDArray[Any] = np.array(request.infer(list(inputs), share_inputs=True)[0])
+        return output
 
 
 def padding_mask(lengths: IntArray, width: int) -> FloatArray:

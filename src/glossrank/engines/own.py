@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from glossrank.architectures.indexed_bert import IndexedBertConfig
 from glossrank.engines.indexed import IndexedEngine
 from glossrank.engines.openvino import OpenVINOEngine, Precision
 from glossrank.model_folder import ModelFolder
 
+OwnEngine: TypeAlias = OpenVINOEngine | IndexedEngine
 
-def own_engine(
-    folder: ModelFolder, *, precision: Precision = "auto"
-) -> OpenVINOEngine | IndexedEngine:
+
+def own_engine(folder: ModelFolder, *, precision: Precision = "auto") -> OwnEngine:
     """Three graphs for a model whose definitions are indexed, one for any other."""
     if isinstance(folder.config, IndexedBertConfig):
         return IndexedEngine(folder, precision=precision)

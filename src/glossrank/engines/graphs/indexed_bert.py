@@ -127,8 +127,8 @@ class _Layers:
         return self.blocks.linear(hidden, self._config.layer_names(index).value)
 
     def attend(self, rows: Any, query: Any, key: Any, value: Any, mask: Any, index: int) -> Any:
-        heads = (self.blocks.split_heads(node) for node in (query, key, value))
-        context = self.blocks.attention(*heads, mask)
+        split = self.blocks.split_heads
+        context = self.blocks.attention(split(query), split(key), split(value), mask)
         return after_attention(self._config, self.blocks, context, rows, index)
 
     def alone(self, hidden: Any, mask: Any, index: int) -> Any:
