@@ -19,6 +19,7 @@ from glossrank.errors import (
     ModelNotFoundError,
     OutputError,
     TrainingInterruptedError,
+    UnsupportedModelError,
 )
 from glossrank.fusion import FITTED_FILES
 from glossrank.training.examples import Candidate, Example, TeacherGroup, TrainingSet
@@ -29,6 +30,7 @@ from glossrank.training.mining import plain_document
 from glossrank.training.recipe import ListwiseRecipe
 from glossrank.training.run import Progress
 from tests.conftest import write_tiny_model
+from tests.tiny_families import write_family
 
 TERMS = ("tax", "lease", "cash", "dividend", "revenue", "cost", "debt", "equity",
          "asset", "liability", "gross", "net", "ratio", "profit", "money", "goods")  # fmt: skip
@@ -261,13 +263,16 @@ def test_a_run_that_cannot_start_leaves_nothing(small_model: Path, tmp_path: Pat
     weights.write_bytes(weights.read_bytes()[:2000])
     with pytest.raises(ModelFolderError, match="cut short"):
         train_listwise(DATA, base=broken, output=tmp_path / "new")
+    other = write_family(tmp_path / "other", "roberta")
+    with pytest.raises(UnsupportedModelError, match="Train it with --recipe card"):
+        train_listwise(DATA, base=other, output=tmp_path / "new")
     for nothing in (
         TrainingSet(DATA.candidates, ()),
         TrainingSet(DATA.candidates[:1], DATA.examples[:1]),
     ):
         with pytest.raises(InputError, match="two different documents"):
             train_listwise(nothing, base=small_model, output=tmp_path / "new")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["broken", "taken"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["broken", "other", "taken"]
     assert [p.name for p in taken.iterdir()] == ["x"]
 
 

@@ -25,6 +25,7 @@ from glossrank.training.card import model_card
 from glossrank.training.compare import compare_rankers
 from glossrank.training.recipe import Recipe
 from glossrank.training.run import Progress, TrainingRun, train
+from tests.tiny_families import write_family
 
 HEADINGS = (Path(__file__).parent / "data" / "card-headings.txt").read_text().splitlines()
 QUICK = Recipe(num_train_epochs=3, learning_rate=1e-3)
@@ -79,6 +80,19 @@ def test_a_run_learns_and_writes_a_folder_that_both_libraries_load(
     # No dtype is asked for: the folder itself says fp32.
     theirs = sentence_transformers.CrossEncoder(str(output), device="cpu").predict(texts)
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["modernbert", "xlm-roberta"])
+def test_models_of_other_architectures_are_trained_too(
+    pairs: Sequence[LabelledPair], tmp_path: Path, family: str
+) -> None:
+    base, output = write_family(tmp_path / "base", family), tmp_path / "model"
+    train(pairs, base=base, output=output, recipe=Recipe(num_train_epochs=1, learning_rate=1e-3))
+    texts = [(p.question, p.document) for p in pairs]
+    ours = CrossEncoder(output, precision="fp32").predict(texts)
+    theirs = sentence_transformers.CrossEncoder(str(output), device="cpu").predict(texts)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=0)
+    assert not np.allclose(ours, CrossEncoder(base, precision="fp32").predict(texts), atol=1e-3)
 
 
 def test_the_same_seed_gives_the_same_weights(

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from glossrank.errors import InputError, TrainingInterruptedError
-from glossrank.model_folder import WEIGHTS_FILE, load_model_folder
+from glossrank.architectures.bert import BertConfig
+from glossrank.errors import InputError, TrainingInterruptedError, UnsupportedModelError
+from glossrank.model_folder import CONFIG_FILE, WEIGHTS_FILE, load_model_folder
 from glossrank.model_names import find_folder
 from glossrank.output import cannot_write, new_folder, refuse_existing
 from glossrank.training.examples import TeacherGroup, TrainingSet
@@ -75,7 +76,7 @@ def train_listwise(
         OutputError: ``output`` exists, cannot be written, or another run's checkpoints
             are in the way.
         TrainingInterruptedError: ``stop`` said so; a checkpoint is left.
-        ModelError: the base cannot be used.
+        ModelError: the base cannot be used, or is not of the family that this recipe trains.
         InputError: no question, or not two candidates to choose from.
     """
     require_extra()
@@ -89,7 +90,7 @@ def train_listwise(
     output = output.resolve()
     refuse_existing(output)
     base_path = find_folder(base)
-    load_model_folder(base_path).weights()
+    _check_base(base_path)
     work = output.with_name(f"{output.name}.training")
     wanted = {
         "data_sha256": sha256_of_values(dataclasses.asdict(data)),
@@ -130,6 +131,18 @@ def train_listwise(
         raise
     shutil.rmtree(work, ignore_errors=True)
     return run
+
+
+def _check_base(path: Path) -> None:
+    folder = load_model_folder(path)
+    if not isinstance(folder.config, BertConfig):
+        raise UnsupportedModelError(
+            file=path / CONFIG_FILE,
+            expected=f"{BertConfig.architecture}, which the recipe finance-terms trains",
+            found=folder.config.architecture,
+            fix="Train it with --recipe card, or choose another base.",
+        )
+    folder.weights()
 
 
 def _loop(

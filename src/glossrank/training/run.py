@@ -95,7 +95,7 @@ def train(
     """Fine-tune ``base`` on ``pairs`` and write the model folder ``output`` (fp16 weights).
 
     Args:
-        base: packaged name, folder or hub id of a BERT cross-encoder with one label.
+        base: packaged name, folder or hub id of a cross-encoder with one label.
         recipe: hyperparameters; the model card's by default.
         resume: go on from ``OUTPUT.training``, which must be of the same run.
         on_progress: called after every optimizer step.
