@@ -6,7 +6,8 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from glossrank.errors import ModelFolderError, ModelNotFoundError
 from glossrank.model_names import PACKAGED_MODELS, find_folder, packaged_names
+from tests.tiny_foreign import bert_onnx, write_ir, write_onnx
 
 
 def test_packaged_names_folders_and_nothing_else_are_found(
@@ -68,24 +70,34 @@ class _Hub(BaseHTTPRequestHandler):
             and "revision" in parts
             and parts[-1] in ("main", "v1", COMMIT)
         ):
-            files = [{"rfilename": p.name} for p in sorted(self.folder.iterdir())]
+            files = [{"rfilename": name} for name in self._names()]
             self._send(
                 json.dumps({"id": "team/ranker", "sha": COMMIT, "siblings": files}).encode(),
                 "application/json",
             )
         elif parts[:3] == ["api", "models", "team"] and "tree" in parts:
             entries = [
-                {"type": "file", "path": p.name, "size": p.stat().st_size, "oid": "0" * 40}
-                for p in sorted(self.folder.iterdir())
+                {
+                    "type": "file",
+                    "path": n,
+                    "size": (self.folder / n).stat().st_size,
+                    "oid": "0" * 40,
+                }
+                for n in self._names()
             ]
             self._send(json.dumps(entries).encode(), "application/json")
-        elif parts[:3] == ["team", "ranker", "resolve"] and (self.folder / parts[-1]).is_file():
-            self._send((self.folder / parts[-1]).read_bytes(), "application/octet-stream")
+        elif parts[:3] == ["team", "ranker", "resolve"] and "/".join(parts[4:]) in self._names():
+            file = self.folder.joinpath(*parts[4:])
+            self._send(file.read_bytes(), "application/octet-stream")
         else:
             self.send_response(404)
             self.send_header("X-Error-Code", "RepoNotFound")
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+    def _names(self) -> list[str]:
+        found = (p.relative_to(self.folder) for p in self.folder.rglob("*") if p.is_file())
+        return sorted(path.as_posix() for path in found)
 
     def _send(self, body: bytes, kind: str) -> None:
         self.send_response(200)
@@ -98,10 +110,10 @@ class _Hub(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-@pytest.fixture
-def hub(tiny_model: Path) -> Iterator[tuple[str, list[str | None]]]:
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[str, list[str | None]]]:
     tokens: list[str | None] = []
-    handler = type("Hub", (_Hub,), {"folder": tiny_model, "tokens": tokens})
+    handler = type("Hub", (_Hub,), {"folder": folder, "tokens": tokens})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -109,6 +121,12 @@ def hub(tiny_model: Path) -> Iterator[tuple[str, list[str | None]]]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def hub(tiny_model: Path) -> Iterator[tuple[str, list[str | None]]]:
+    with serving(tiny_model) as served:
+        yield served
 
 
 def ask_hub(
@@ -153,3 +171,29 @@ def test_a_hub_id_is_downloaded_then_read_from_the_cache(
     assert unknown.returncode == 1
     assert "ModelNotFoundError" in unknown.stderr
     assert "token" in unknown.stderr
+
+
+def test_of_a_hub_id_no_more_files_are_downloaded_than_run(
+    make_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = make_model()
+    network = bert_onnx(folder)
+    for name in ("model.onnx", "model_O3.onnx"):
+        write_onnx(network, folder / "onnx" / name)
+    write_ir(network, folder / "openvino" / "openvino_model.xml")
+
+    def downloaded(cache: str, **options: object) -> set[str]:
+        done = ask_hub(endpoint, tmp_path / cache, "team/ranker", **options)
+        assert done.returncode == 0, done.stderr
+        large = (".safetensors", ".onnx", ".xml", ".bin")
+        return {p.name for p in (tmp_path / cache).rglob("snapshots/**/*") if p.suffix in large}
+
+    with serving(folder) as (endpoint, _):
+        assert downloaded("own") == {"model.safetensors"}
+        assert downloaded("onnx", backend="onnx") == {"model.onnx"}
+        named = {"file_name": "onnx/model_O3.onnx"}
+        assert downloaded("named", model_kwargs=named) == {"model_O3.onnx"}
+        (folder / "model.safetensors").unlink()
+        assert downloaded("auto") == {"openvino_model.xml", "openvino_model.bin"}
+        # Again without a network.
+        assert downloaded("auto", local_files_only=True)

@@ -12,6 +12,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
@@ -21,10 +22,10 @@ from numpy.typing import NDArray
 from glossrank import activations
 from glossrank.calibration import Calibration, load_calibration
 from glossrank.encoding import Batch, IntArray, PairEncoder
+from glossrank.engines.choose import Backend, Wanted, choose_engine
+from glossrank.engines.engine import AnyPrecision, Engine
 from glossrank.engines.indexed import IndexedEngine
 from glossrank.engines.int8 import INT8_MARGIN
-from glossrank.engines.openvino import Precision
-from glossrank.engines.own import OwnEngine, own_engine
 from glossrank.errors import MissingExtraError, ModelFolderError
 from glossrank.fusion import FITTED_FILES
 from glossrank.model_folder import (
@@ -32,8 +33,6 @@ from glossrank.model_folder import (
     SENTENCE_TRANSFORMERS_FILE,
     TOKENIZER_CONFIG_FILE,
     TOKENIZER_FILE,
-    WEIGHTS_FILE,
-    load_model_folder,
 )
 from glossrank.model_names import find_folder
 from glossrank.output import new_folder
@@ -67,7 +66,7 @@ def _renamed(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 class CrossEncoder:
-    """A cross-encoder on the CPU.
+    """A cross-encoder: on the CPU with OpenVINO, or where torch is installed on a GPU too.
 
     Attributes:
         encoder: texts to token ids, and token ids to batches.
@@ -79,18 +78,28 @@ class CrossEncoder:
         max_length: tokens per pair; by default what the model allows (512 for MiniLM).
         activation_fn: from logits to scores, a numpy function or a torch module. By
             default the saved one, else sigmoid.
-        device: ``"cpu"``, ``torch.device("cpu")`` or None.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, a ``torch.device``, or None. All
+            but the CPU need the extra [torch]. None is the CPU, except where torch runs the
+            model: there the first of CUDA, MPS and CPU that is found.
         cache_folder, revision, token, local_files_only: for hub ids, see
             :func:`glossrank.model_names.find_folder`.
+        backend: ``"openvino"``: glossrank's own graph, else the folder's ``openvino/`` file;
+            ``"onnx"``: the folder's ``onnx/`` file, which OpenVINO reads too; ``"torch"``:
+            transformers' class; ``"auto"``: the first of these that can run the model.
+        model_kwargs: ``{"file_name": ...}`` names an .xml or .onnx file of the folder, with or
+            without its subfolder; no other key.
         precision: ``"fp32"``, ``"bf16"``, ``"int8"`` (linear layers in whole numbers of 8 bits,
-            scores near those of fp32), or ``"auto"``: bf16 where the CPU computes in it, else fp32.
-        trust_remote_code, backend: accepted for sentence-transformers' callers; no remote
-            code is ever run, and the engine is always glossrank's.
-        model_kwargs, processor_kwargs, tokenizer_kwargs, config_kwargs: must be empty.
+            not with torch), with torch also ``"fp16"``, or ``"auto"``: half precision where the
+            device computes in it, else fp32.
+        trust_remote_code: accepted for sentence-transformers' callers; no remote code is ever
+            run.
+        processor_kwargs, tokenizer_kwargs, config_kwargs: must be empty.
 
     Raises:
         ModelNotFoundError, ModelFolderError, UnsupportedModelError: before any scoring.
-        ValueError: for options that this class does not have.
+        MissingExtraError: torch is asked for and not installed.
+        ValueError: for options that this class or the engine does not have, and for a device
+            that is not here.
     """
 
     @_renamed(
@@ -118,26 +127,33 @@ class CrossEncoder:
         processor_kwargs: dict[str, Any] | None = None,
         tokenizer_kwargs: dict[str, Any] | None = None,
         config_kwargs: dict[str, Any] | None = None,
-        backend: str = "openvino",
-        precision: Precision = "auto",
+        backend: Backend = "auto",
+        precision: AnyPrecision = "auto",
     ) -> None:
+        wanted = Wanted(
+            backend=backend,
+            file_name=_file_name(model_kwargs),
+            device=None if device is None else str(device),
+            precision=precision,
+        )
         _refuse_options(
-            device,
-            model_kwargs=model_kwargs,
             processor_kwargs=processor_kwargs,
             tokenizer_kwargs=tokenizer_kwargs,
             config_kwargs=config_kwargs,
         )
         if num_labels not in (None, 1):
             raise ValueError(f"num_labels must be 1, a relevance score, got {num_labels}.")
-        path = find_folder(
+        find = functools.partial(
+            find_folder,
             model_name_or_path,
             revision=revision,
             token=token,
             cache_folder=cache_folder,
             local_files_only=local_files_only,
         )
-        self._folder = load_model_folder(path)
+        self._find, self._wanted = find, wanted
+        self._chosen = choose_engine(find, wanted)
+        self._engine, self._folder = self._chosen.engine, self._chosen.folder
         self._activation_fn = (
             activations.from_name(self._folder.config.activation)
             if activation_fn is None
@@ -146,7 +162,6 @@ class CrossEncoder:
         self.encoder = PairEncoder(self._folder.tokenizer(), max_length=self._folder.max_length)
         if max_length is not None:
             self.max_seq_length = max_length
-        self._engine = own_engine(self._folder, precision=precision)
 
     @property
     def num_labels(self) -> int:
@@ -196,13 +211,18 @@ class CrossEncoder:
 
     @property
     def device(self) -> str:
-        """Always ``"cpu"``."""
-        return "cpu"
+        """What the model runs on: ``"cpu"``, ``"cuda:0"``, ``"mps"``."""
+        return self._engine.device
 
     @property
     def precision(self) -> str:
-        """``"fp32"``, ``"bf16"`` or ``"int8"``, as chosen or found."""
+        """``"fp32"``, ``"bf16"``, ``"int8"`` or ``"fp16"``, as chosen or found."""
         return self._engine.precision
+
+    @property
+    def backend(self) -> str:
+        """What runs the model: ``"openvino"``, ``"onnx"`` or ``"torch"``, as chosen or found."""
+        return self._chosen.backend
 
     @property
     def indexed_engine(self) -> IndexedEngine | None:
@@ -211,10 +231,10 @@ class CrossEncoder:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the folder's weights, tokenizer and calibrations, 64 hexadecimal digits."""
+        """SHA-256 of the weights that run, the folder's tokenizer and calibrations, 64 hexadecimal digits."""
         digest = hashlib.sha256()
-        for name in (WEIGHTS_FILE, TOKENIZER_FILE, CONFIG_FILE, *FITTED_FILES):
-            file = self._folder.path / name
+        others = (TOKENIZER_FILE, CONFIG_FILE, *FITTED_FILES)
+        for file in (*self._chosen.files, *(self._folder.path / name for name in others)):
             digest.update(file.read_bytes() if file.is_file() else b"")
         return digest.hexdigest()
 
@@ -265,7 +285,7 @@ class CrossEncoder:
         """
         if prompt is not None or prompt_name is not None:
             raise ValueError("prompts are not supported: put the text into the query instead.")
-        _refuse_options(device)
+        self._refuse_other_device(device)
         if batch_size is not None and batch_size <= 0:
             raise ValueError(f"batch_size must be a positive integer, got {batch_size}.")
         pairs, single = _as_pairs(inputs)
@@ -290,7 +310,10 @@ class CrossEncoder:
         Raises:
             ModelFolderError: the weights are so large that a logit is not finite.
         """
-        return self._run(self.encoder.batches(pairs, max_pairs=batch_size), len(pairs))
+        batches = self.encoder.batches(
+            pairs, token_budget=self._engine.token_budget, max_pairs=batch_size
+        )
+        return self._run(batches, len(pairs))
 
     def tokenize(self, texts: Sequence[str]) -> list[IntArray]:
         """Token ids of each text, int32, for :meth:`logits_of_ids`: a text asked often is cut once."""
@@ -298,10 +321,11 @@ class CrossEncoder:
 
     def logits_of_ids(self, pairs: Sequence[tuple[IntArray, IntArray]]) -> FloatArray:
         """As :meth:`logits`, for texts that :meth:`tokenize` has made ids of."""
-        return self._run(self.encoder.batches_of_ids(pairs), len(pairs))
+        batches = self.encoder.batches_of_ids(pairs, token_budget=self._engine.token_budget)
+        return self._run(batches, len(pairs))
 
     def _run(
-        self, batches: Iterable[Batch], count: int, *, engine: OwnEngine | None = None
+        self, batches: Iterable[Batch], count: int, *, engine: Engine | None = None
     ) -> FloatArray:
         engine = engine or self._engine
         logits = np.empty(count, dtype=np.float32)
@@ -317,12 +341,18 @@ class CrossEncoder:
         return logits
 
     @functools.cached_property
-    def _exact_engine(self) -> OwnEngine:
-        return own_engine(self._folder, precision="fp32")
+    def _exact_engine(self) -> Engine:
+        return choose_engine(self._find, replace(self._wanted, precision="fp32")).engine
 
     def _exact_logits(self, pairs: Sequence[tuple[str, str]]) -> FloatArray:
         """As :meth:`logits`, in fp32 whatever the precision."""
         return self._run(self.encoder.batches(pairs), len(pairs), engine=self._exact_engine)
+
+    def _refuse_other_device(self, device: Any) -> None:
+        """A model stays where it was loaded."""
+        here = self.device
+        if device is not None and str(device) not in (here, f"{here}:0", here.removesuffix(":0")):
+            raise ValueError(f"device must be {here!r}, where the model is, got {device!r}.")
 
     def score(self, text_pairs: Sequence[Pair]) -> list[float]:
         """Scores as Python floats: the call that LangChain's ``CrossEncoderReranker`` makes."""
@@ -411,6 +441,10 @@ class CrossEncoder:
             for file in sorted(self._folder.path.iterdir()):
                 if file.suffix in _SAVED_ENDINGS:
                     shutil.copyfile(file, folder / file.name)
+            for file in self._chosen.files:
+                copy = folder / file.relative_to(self._folder.path)
+                copy.parent.mkdir(exist_ok=True)
+                shutil.copyfile(file, copy)
             if self.max_seq_length != self._folder.max_length:
                 _change_json(folder / TOKENIZER_CONFIG_FILE, model_max_length=self.max_seq_length)
             name = activations.to_name(self.activation_fn)
@@ -437,9 +471,16 @@ def _change_json(file: Path, **changes: Any) -> None:
     file.write_text(json.dumps({**content, **changes}, indent=2) + "\n", encoding="utf-8")
 
 
-def _refuse_options(device: object, **options: dict[str, Any] | None) -> None:
-    if device is not None and str(device) != "cpu":
-        raise ValueError(f"device must be 'cpu', which glossrank runs on, got {device!r}.")
+def _file_name(model_kwargs: dict[str, Any] | None) -> str | None:
+    """The one key of sentence-transformers' ``model_kwargs`` that means something here."""
+    others = {key: value for key, value in (model_kwargs or {}).items() if key != "file_name"}
+    if others:
+        raise ValueError(f"model_kwargs must be empty but for 'file_name', got {others!r}.")
+    name = (model_kwargs or {}).get("file_name")
+    return None if name is None else str(name)
+
+
+def _refuse_options(**options: dict[str, Any] | None) -> None:
     for name, value in options.items():
         if value:
             raise ValueError(
@@ -473,6 +514,6 @@ def _torch() -> Any:
         import torch
     except ImportError as error:
         raise MissingExtraError(
-            feature="a result as torch tensors", extra="train", missing="torch"
+            feature="a result as torch tensors", extra="torch", missing="torch"
         ) from error
     return torch

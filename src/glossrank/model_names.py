@@ -6,6 +6,7 @@ This module does not look into the folder beyond its file names.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from glossrank.errors import ModelFolderError, ModelNotFoundError
@@ -16,7 +17,7 @@ DEFAULT_MODEL = "finance-terms"
 DEFAULT_BASE = "minilm-l6-base"
 INDEXED_MODEL = "finance-terms-indexed"
 
-_HUB_FILES = ["*.json", WEIGHTS_FILE, "vocab.txt", "README.md"]
+_HUB_FILES = ("*.json", "vocab.txt", "README.md")
 
 
 def packaged_names() -> list[str]:
@@ -33,6 +34,7 @@ def find_folder(
     token: str | bool | None = None,
     cache_folder: str | Path | None = None,
     local_files_only: bool = False,
+    files: Sequence[str] = (WEIGHTS_FILE,),
 ) -> Path:
     """Turn a packaged name, a folder, or a hub id into a folder on this disk.
 
@@ -45,6 +47,8 @@ def find_folder(
         token: hub token, or True for the stored one.
         cache_folder: instead of huggingface-hub's own cache.
         local_files_only: never open a connection.
+        files: what to download of a hub id besides its configuration and tokenizer: names or
+            patterns; what the model has not is left out.
 
     Raises:
         ModelNotFoundError: none of the three.
@@ -70,6 +74,7 @@ def find_folder(
         token=token,
         cache_folder=cache_folder,
         local_files_only=local_files_only,
+        files=files,
     )
 
 
@@ -84,6 +89,7 @@ def _download(
     token: str | bool | None,
     cache_folder: str | Path | None,
     local_files_only: bool,
+    files: Sequence[str],
 ) -> Path:
     # Imported here: a packaged model or a folder never needs the hub client.
     from huggingface_hub import snapshot_download
@@ -97,7 +103,7 @@ def _download(
                 token=token,
                 cache_dir=cache_folder,
                 local_files_only=local_files_only,
-                allow_patterns=_HUB_FILES,
+                allow_patterns=[*_HUB_FILES, *files],
             )
         )
     except HfHubHTTPError as error:

@@ -33,8 +33,8 @@ _LARGEST = 127
 def quantise_weights(model: ov.Model) -> int:
     """Replace the constant weights of linear layers, in place; how many were replaced.
 
-    A weight is a constant ``[outputs, inputs]``, fp32 or fp16 converted to fp32, that is the
-    second, transposed input of a matrix product.
+    A weight is a constant matrix, fp32 or fp16 converted to fp32, that is the second input of a
+    matrix product.
     """
     replaced = 0
     for node in model.get_ordered_ops():
@@ -44,20 +44,24 @@ def quantise_weights(model: ov.Model) -> int:
         scales = np.abs(weight).max(axis=1, keepdims=True) / _LARGEST
         # A row of zeros has the scale 0.
         scales = np.where(scales > 0, scales, 1).astype(np.float32)
-        whole = op.constant(np.round(weight / scales).astype(np.int8))
+        whole = op.constant(np.ascontiguousarray(np.round(weight / scales).astype(np.int8)))
         compressed = op.multiply(op.convert(whole, "f32"), op.constant(scales))
-        node.input(1).replace_source_output(compressed.output(0))
+        linear = op.matmul(
+            node.input_value(0), compressed, node.get_attributes()["transpose_a"], True
+        )
+        node.output(0).replace(linear.output(0))
         replaced += 1
     return replaced
 
 
 def _weight(node: Any) -> Any | None:
     """fp32 ``[outputs, inputs]`` of a linear layer, or None for any other operation."""
-    if node.get_type_name() != "MatMul" or not node.get_attributes()["transpose_b"]:
+    if node.get_type_name() != "MatMul":
         return None
     source = node.input_value(1).get_node()
     if source.get_type_name() == "Convert":
         source = source.input_value(0).get_node()
     if source.get_type_name() != "Constant" or len(source.get_output_shape(0)) != 2:
         return None
-    return source.get_data().astype(np.float32)
+    weight = source.get_data().astype(np.float32)
+    return weight if node.get_attributes()["transpose_b"] else weight.T

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from glossrank.encoding import Batch
+from glossrank.encoding import TOKEN_BUDGET, Batch
 from glossrank.engines.graphs import build_graph
 from glossrank.engines.graphs.blocks import MASKED
 from glossrank.engines.int8 import GROUP, quantise_weights
@@ -23,6 +23,7 @@ with without_telemetry():
     import openvino as ov
 
 Precision = Literal["auto", "fp32", "bf16", "int8"]
+ResolvedPrecision = Literal["fp32", "bf16", "int8"]
 _PRECISIONS = ("auto", "fp32", "bf16", "int8")
 _CPUINFO = Path("/proc/cpuinfo")
 _BF16_FLAGS = {"amx_bf16", "avx512_bf16"}
@@ -43,7 +44,7 @@ def cpu_has_bf16(cpuinfo: Path = _CPUINFO) -> bool:
     return False
 
 
-def resolve_precision(precision: Precision) -> Literal["fp32", "bf16", "int8"]:
+def resolve_precision(precision: Precision) -> ResolvedPrecision:
     """``auto`` is bf16 where the CPU has AMX-BF16 or AVX512-BF16, else fp32.
 
     Raises:
@@ -57,7 +58,7 @@ def resolve_precision(precision: Precision) -> Literal["fp32", "bf16", "int8"]:
     return precision
 
 
-def compile_graph(model: ov.Model, precision: Literal["fp32", "bf16", "int8"]) -> ov.CompiledModel:
+def compile_graph(model: ov.Model, precision: ResolvedPrecision) -> ov.CompiledModel:
     """Compile a graph for the CPU, for one batch at a time on all of its cores.
 
     int8 sets the linear layers; the rest is computed in bf16 where the CPU has it, else fp32.
@@ -86,6 +87,9 @@ class OpenVINOEngine:
         precision: see :func:`resolve_precision`. On the shipped model a logit moved by 0.014 on
             average in bf16, 0.086 at most, and by 0.025 in int8 (benchmarks/LOG.md).
     """
+
+    device = "cpu"
+    token_budget = TOKEN_BUDGET
 
     def __init__(self, folder: ModelFolder, *, precision: Precision = "auto") -> None:
         self.precision = resolve_precision(precision)

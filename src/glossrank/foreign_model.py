@@ -1,0 +1,300 @@
+"""Model folders whose network comes as an IR, an ONNX file, or one of transformers' classes.
+
+``model_folder.py`` checks every size, because glossrank writes that network itself. Here the
+network is somebody else's: what is checked is what glossrank does with it, the tokenizer, one
+label, the activation, and how long a pair may be. Weights are the engines' to check.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Encoding, Tokenizer
+
+from glossrank.encoding import Batch
+from glossrank.errors import ModelFolderError, UnsupportedModelError
+from glossrank.model_folder import (
+    CONFIG_FILE,
+    TOKENIZER_CONFIG_FILE,
+    TOKENIZER_FILE,
+    WEIGHTS_FILE,
+    _missing_file,
+    _read_json,
+    _read_tokenizer,
+    _saved_activation,
+    _tokenizer_config,
+)
+
+MODULES_FILE = "modules.json"
+INDEX_FILE = f"{WEIGHTS_FILE}.index.json"
+"""Where transformers says which files large weights are in."""
+SHARDS = "model-*-of-*.safetensors"
+DEFAULT_LENGTH = 512
+"""Tokens per pair where neither the configuration nor the tokenizer sets a limit."""
+
+_ARCHITECTURE_ENDING = "ForSequenceClassification"
+_POSITION_KEYS = ("max_position_embeddings", "n_positions")
+# Their positions count from the one after the padding's, so the table is longer than a text; and
+# their tokenizers give no token types, unless their configuration says so.
+_RELATIVES_OF_ROBERTA = {
+    "camembert", "data2vec-text", "ibert", "longformer", "mpnet", "roberta",
+    "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
+}  # fmt: skip
+_THEIR_PADDING = 1
+_MOST_POSITIONS = 1_000_000
+
+
+@dataclass(frozen=True)
+class ForeignConfig:
+    """The part of ``config.json`` that scoring needs.
+
+    Attributes:
+        activation: dotted torch name of the saved activation function, or None.
+        max_positions: the most tokens that a pair can have.
+        pad_token_id: the id of padding, or None where none is named.
+    """
+
+    activation: str | None
+    max_positions: int
+    pad_token_id: int | None
+
+
+@dataclass(frozen=True)
+class ForeignModel:
+    """A folder with a configuration and a tokenizer that agree.
+
+    Attributes:
+        path: the folder.
+        config: activation, positions, padding.
+        max_length: tokens per pair that tokenizer and positions allow.
+        token_types: whether the model's tokenizer gives token types.
+        sample: the tokens of a short pair.
+    """
+
+    path: Path
+    config: ForeignConfig
+    max_length: int
+    token_types: bool
+    sample: Encoding
+
+    def sample_batches(self) -> list[Batch]:
+        """Two batches to try a network with: two pairs, and one pair with padding.
+
+        They differ in both sizes, so a network that was exported for one size fails.
+        """
+        padding = 0 if self.config.pad_token_id is None else self.config.pad_token_id
+        length = len(self.sample.ids)
+        batches = []
+        for pairs, more in ((2, 0), (1, 3)):
+            ids = np.array([self.sample.ids + [padding] * more] * pairs, dtype=np.int32)
+            types = np.array([self.sample.type_ids + [0] * more] * pairs, dtype=np.int32)
+            lengths = np.full(pairs, length, dtype=np.int32)
+            batches.append(Batch(np.arange(pairs), ids, types, lengths))
+        return batches
+
+    def tokenizer(self) -> Tokenizer:
+        """The folder's own tokenizer, freshly read: callers may change its settings."""
+        return _read_tokenizer(self.path / TOKENIZER_FILE)
+
+
+def has_safetensors(path: Path) -> bool:
+    """Whether a folder has weights that may be read: never a pickle."""
+    return (path / WEIGHTS_FILE).is_file() or (path / INDEX_FILE).is_file()
+
+
+def weights_files(path: Path) -> tuple[Path, ...]:
+    """``model.safetensors``, or the index and every file that it names.
+
+    Raises:
+        ModelFolderError: neither is there, the index is broken, or a file is missing.
+    """
+    if (path / WEIGHTS_FILE).is_file():
+        return (path / WEIGHTS_FILE,)
+    index = path / INDEX_FILE
+    if not index.is_file():
+        raise _missing_file(path, WEIGHTS_FILE)
+    shards = _read_json(index).get("weight_map")
+    names = sorted(set(map(str, shards.values()))) if isinstance(shards, dict) else []
+    # transformers opens whatever the index names, pickles too.
+    wrong = [n for n in names if Path(n).name != n or Path(n).suffix != ".safetensors"]
+    absent = [n for n in names if not (path / n).is_file()]
+    if not names or wrong or absent:
+        raise ModelFolderError(
+            file=index,
+            expected="the names of .safetensors files in this folder under 'weight_map'",
+            found=f"{wrong[0]!r}" if wrong else f"no file {absent[0]!r}" if absent else "no names",
+            fix="Copy or download all files of the model again.",
+        )
+    return (index, *(path / name for name in names))
+
+
+def load_foreign_model(path: Path) -> ForeignModel:
+    """Read and check everything but the network.
+
+    Raises:
+        ModelFolderError: a file is missing, unreadable, or contradicts another.
+        UnsupportedModelError: not a sequence classifier with one label, or one followed by
+            more modules of sentence-transformers.
+    """
+    for name in (CONFIG_FILE, TOKENIZER_FILE):
+        if not (path / name).is_file():
+            raise ModelFolderError(
+                file=path / name,
+                expected=f"a model folder with {CONFIG_FILE} and {TOKENIZER_FILE}",
+                found=f"no {name}",
+                fix="Give a folder that sentence-transformers' save_pretrained wrote.",
+            )
+    raw = _read_json(path / CONFIG_FILE)
+    _check_task(path / CONFIG_FILE, raw)
+    _check_modules(path / MODULES_FILE)
+    settings = _tokenizer_config(path)
+    token_types = _gives_token_types(raw, settings)
+    sample = _check_tokenizer(path, raw, settings, token_types=token_types)
+    positions = _positions(raw)
+    return ForeignModel(
+        path=path,
+        config=ForeignConfig(
+            activation=_saved_activation(path, raw),
+            max_positions=_MOST_POSITIONS if positions is None else positions,
+            pad_token_id=_whole(raw.get("pad_token_id"), least=0),
+        ),
+        max_length=_max_length(path, positions, settings, shortest=len(sample.ids)),
+        token_types=token_types,
+        sample=sample,
+    )
+
+
+def _check_task(file: Path, raw: dict[str, Any]) -> None:
+    named = raw.get("architectures") or []
+    labels = raw.get("id2label", {})
+    if not isinstance(named, list) or not isinstance(labels, dict):
+        raise ModelFolderError(
+            file=file,
+            expected="a list under 'architectures' and an object under 'id2label'",
+            found=f"{named!r} and {labels!r}",
+            fix="Copy the file again from where the model came from.",
+        )
+    if named and not str(named[0]).endswith(_ARCHITECTURE_ENDING):
+        raise UnsupportedModelError(
+            file=file,
+            expected=f"an architecture whose name ends in {_ARCHITECTURE_ENDING}",
+            found=", ".join(map(str, named)),
+            fix="Choose a cross-encoder, a model with a classification head of one label.",
+        )
+    # transformers counts two labels where neither key says otherwise.
+    count = len(labels) if "id2label" in raw else raw.get("num_labels", 2)
+    if count != 1:
+        raise UnsupportedModelError(
+            file=file,
+            expected="one output label, a relevance score",
+            found=f"{count} labels",
+            fix="Choose a cross-encoder that was trained for ranking (num_labels=1).",
+        )
+
+
+def _check_modules(file: Path) -> None:
+    """What follows the transformer, if anything, would be left out."""
+    if not file.is_file():
+        return
+    try:
+        kinds = [str(module["type"]) for module in json.loads(file.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ModelFolderError(
+            file=file,
+            expected="a JSON list of modules, each with its 'type'",
+            found=str(error),
+            fix="Copy the file again from where the model came from.",
+        ) from error
+    if len(kinds) > 1:
+        raise UnsupportedModelError(
+            file=file,
+            expected="one module, the transformer with its head",
+            found=", ".join(kind.rsplit(".", 1)[-1] for kind in kinds),
+            fix="Run this model with sentence-transformers.",
+        )
+
+
+def _check_tokenizer(
+    path: Path, raw: dict[str, Any], settings: dict[str, Any], *, token_types: bool
+) -> Encoding:
+    """Refuse a tokenizer that these weights were not made for, or that makes no pairs.
+
+    Returns the pair of "a" and "b".
+    """
+    file = path / TOKENIZER_FILE
+    tokenizer = _read_tokenizer(file)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    probe = tokenizer.encode("a", "b")
+    owners = [owner for owner in probe.sequence_ids if owner is not None]
+    largest = max([0, *tokenizer.get_vocab(with_added_tokens=True).values(), *probe.ids])
+    most = _whole(raw.get("vocab_size"))
+    types = _whole(raw.get("type_vocab_size"))
+    lowers = getattr(tokenizer.normalizer, "lowercase", None)
+    wanted = settings.get("do_lower_case")
+    expected = found = None
+    if most is not None and largest >= most:
+        expected = f"ids of at most {most - 1} tokens, the model's vocabulary ({CONFIG_FILE})"
+        found = f"the id {largest}"
+    elif set(owners) != {0, 1} or owners != sorted(owners):
+        expected = "a template that puts the second text of a pair after the first"
+        found = f"{' '.join(probe.tokens) or 'nothing'} for the texts 'a' and 'b'"
+    elif token_types and types is not None and max(probe.type_ids) >= types:
+        expected = f"token types below {types} ({CONFIG_FILE})"
+        found = str(max(probe.type_ids))
+    elif isinstance(wanted, bool) and lowers is not None and wanted != lowers:
+        expected = f"do_lower_case {wanted}, as in {TOKENIZER_CONFIG_FILE}"
+        found = str(lowers)
+    if expected is not None:
+        raise ModelFolderError(
+            file=file,
+            expected=expected,
+            found=str(found),
+            fix="Put the tokenizer files that belong to these weights into the folder.",
+        )
+    return probe
+
+
+def _gives_token_types(raw: dict[str, Any], settings: dict[str, Any]) -> bool:
+    names = settings.get("model_input_names")
+    if isinstance(names, list):
+        return "token_type_ids" in names
+    return raw.get("model_type") not in _RELATIVES_OF_ROBERTA
+
+
+def _positions(raw: dict[str, Any]) -> int | None:
+    """The most tokens that the model has positions for, or None where it has no limit."""
+    rows = next((n for key in _POSITION_KEYS if (n := _whole(raw.get(key)))), None)
+    if rows is None or raw.get("model_type") not in _RELATIVES_OF_ROBERTA:
+        return rows
+    padding = _whole(raw.get("pad_token_id"), least=0)
+    return rows - 1 - (_THEIR_PADDING if padding is None else padding)
+
+
+def _max_length(
+    path: Path, positions: int | None, settings: dict[str, Any], *, shortest: int
+) -> int:
+    saved = settings.get("model_max_length")
+    limits = [] if positions is None else [positions]
+    # transformers writes 1e30 for "no limit".
+    if isinstance(saved, int | float) and saved < _MOST_POSITIONS:
+        limits.append(int(saved))
+    limit = min(limits, default=DEFAULT_LENGTH)
+    if limit < shortest:
+        raise ModelFolderError(
+            file=path / TOKENIZER_CONFIG_FILE,
+            expected=f"room for at least {shortest} tokens under 'model_max_length'",
+            found=str(limit),
+            fix=f"Correct the number, or the number of positions in {CONFIG_FILE}.",
+        )
+    return limit
+
+
+def _whole(value: object, *, least: int = 1) -> int | None:
+    """``value`` where it is a whole number of at least ``least``, else None."""
+    sound = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    return value if sound else None  # type: ignore[return-value]
