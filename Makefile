@@ -147,9 +147,10 @@ model: $(VENV)/ready-dev bi-encoder-there build/six-four
 check-data: $(VENV)/ready-dev
 	$(BIN)/python scripts/check_finance_terms.py
 
-# Speed beside sentence-transformers; nothing else should run meanwhile.
+# Speed and memory beside the other libraries (docs/benchmarks.md), which the first run installs
+# under build/peers; nothing else should run meanwhile. BENCH: options, such as BENCH=--quick.
 bench: $(VENV)/ready-dev
-	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/bench.py $(BENCH)
 
 # Quality of several rankers on the test file. BI_ENCODER: a folder of all-MiniLM-L6-v2.
 quality: $(VENV)/ready-dev

@@ -1,0 +1,23 @@
+"""ONNX Runtime's dynamic int8 quantisation, with its default settings, of an ONNX folder.
+
+python quantize_onnx.py ONNX_FOLDER OUTPUT
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+
+def main(folder: Path, output: Path) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    for file in folder.glob("*.json"):
+        shutil.copyfile(file, output / file.name)
+    quantize_dynamic(folder / "model.onnx", output / "model.onnx", weight_type=QuantType.QInt8)
+
+
+if __name__ == "__main__":
+    main(*(Path(argument) for argument in sys.argv[1:]))
