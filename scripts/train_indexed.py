@@ -34,8 +34,8 @@ from glossrank.model_folder import CONFIG_FILE, load_model_folder
 from glossrank.model_names import DEFAULT_MODEL, PACKAGED_MODELS
 from glossrank.training.augment import case, typo
 from glossrank.training.examples import TeacherGroup, read_teacher_groups
-from glossrank.training.listwise import Student
 from glossrank.training.recipe import ListwiseRecipe
+from glossrank.training.student import Student
 
 DOCUMENT_POSITION = 16
 """A definition starts here, a little after most questions end."""
@@ -198,7 +198,7 @@ def main() -> None:
         draw = random.Random(f"{options.seed} step {step}")
         loss = group_loss(student, [own[row] for row in rows], [mixed[row] for row in rows], draw)
         losses.append(float(loss.detach()))
-        student.step(loss, max_grad_norm=recipe.max_grad_norm)
+        student.weights.step(loss)
         if step >= options.steps * (1 - options.averaged_share):
             student.add_to_average()
         if step % 50 == 49:

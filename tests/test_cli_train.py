@@ -4,6 +4,11 @@ import csv
 import itertools
 import json
 import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +18,7 @@ import pytest
 from glossrank import CrossEncoder
 from glossrank.calibration import load_calibration
 from glossrank.cli import main
-from glossrank.cli.output import REFUSED
+from glossrank.cli.output import INTERRUPTED, REFUSED
 from glossrank.glossary import Glossary
 from glossrank.judgments import read_questions
 from glossrank.training.examples import Example, TrainingSet, from_questions
@@ -146,9 +151,12 @@ LISTWISE = (
     "epochs=12",
 )
 CARD = (*LEARN, "num_train_epochs=4", "--set", "per_device_train_batch_size=8")
+FAST = ("--recipe", "fast", *CARD)
 
 
-@pytest.mark.parametrize(("recipe", "data"), [(CARD, "120 pairs"), (LISTWISE, "40 questions")])
+@pytest.mark.parametrize(
+    ("recipe", "data"), [(CARD, "120 pairs"), (FAST, "120 pairs"), (LISTWISE, "40 questions")]
+)
 def test_the_guard_lets_a_better_model_pass(
     glossrank: Callable[..., Done], base: Path, tmp_path: Path, recipe: Sequence[str], data: str
 ) -> None:
@@ -173,7 +181,7 @@ def test_the_guard_lets_a_better_model_pass(
     assert asked_share(tmp_path / "model") > 0.9
 
 
-@pytest.mark.parametrize("recipe", [CARD, LISTWISE], ids=["card", "finance-terms"])
+@pytest.mark.parametrize("recipe", [CARD, FAST, LISTWISE], ids=["card", "fast", "finance-terms"])
 def test_without_the_guard_the_card_says_so(
     glossrank: Callable[..., Done], base: Path, tmp_path: Path, recipe: Sequence[str]
 ) -> None:
@@ -267,7 +275,7 @@ def test_data_that_cannot_be_divided_need_the_check_left_out(
     glossrank: Callable[..., Done], base: Path, tmp_path: Path
 ) -> None:
     write_pairs(tmp_path / "pairs.csv", marked_set(TERMS[:1], wordings=WORDINGS[:1]))
-    for recipe in (CARD, LISTWISE):
+    for recipe in (CARD, FAST, LISTWISE):
         done = glossrank("train", "pairs.csv", "-o", "model", "-b", base, *recipe)
         assert (done.code, done.stdout) == (2, ""), done
         assert done.stderr.splitlines()[-1].startswith("error: expected ")
@@ -369,14 +377,45 @@ def test_an_option_that_is_wrong_is_refused(
     assert names(tmp_path) == ["pairs.csv"]
 
 
-def test_the_cards_recipe_takes_no_questions(
-    glossrank: Callable[..., Done], base: Path, tmp_path: Path
+@pytest.mark.parametrize("recipe", ["card", "fast"])
+def test_recipes_for_pairs_take_no_questions(
+    glossrank: Callable[..., Done], base: Path, tmp_path: Path, recipe: str
 ) -> None:
     write_questions(tmp_path)
     inputs = names(tmp_path)
-    done = glossrank("train", "questions.jsonl", "-o", "model", "-b", base)
+    done = glossrank("train", "questions.jsonl", "-o", "model", "-b", base, "--recipe", recipe)
     assert "sentence_0" in refused(done)
     assert names(tmp_path) == inputs
+
+
+def test_the_fast_recipe_goes_on_after_a_stop_and_says_what_it_is(
+    glossrank: Callable[..., Done], base: Path, tmp_path: Path
+) -> None:
+    write_pairs(tmp_path / "pairs.csv")
+    train = ("train", "pairs.csv", "-o", "model", "-b", base, "--guard-seeds", "0", *FAST)
+    command = [sys.executable, "-m", "glossrank", *map(str, train)]
+    # So many epochs that it cannot end before it is stopped.
+    endless = [*command, "--set", "num_train_epochs=10000"]
+    with subprocess.Popen(endless, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / "model.training" / "run.json").exists():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate()
+    assert process.returncode == INTERRUPTED, stderr
+    assert "--resume" in stderr.splitlines()[-1]
+    assert "Traceback" not in stderr
+    assert (tmp_path / "model.training" / "checkpoint.pt").exists()
+    assert "another recipe" in refused(glossrank(*train, "--resume"))
+    shutil.rmtree(tmp_path / "model.training")
+    test = {"question": "what is our tax", "relevant": ["tax"]}
+    (tmp_path / "test.jsonl").write_text(json.dumps(test) + "\n")
+    (tmp_path / "one.csv").write_text("id,term,definition\ntax,tax,paid by customers\n")
+    done = glossrank(*train, "--test", "test.jsonl", "--glossary", "one.csv")
+    assert done.code == 0, done
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "recipe `fast`" in card
+    assert "Test file `test.jsonl`: 1 questions" in card
 
 
 def test_a_teacher_needs_the_listwise_recipe(
@@ -385,8 +424,9 @@ def test_a_teacher_needs_the_listwise_recipe(
     write_pairs(tmp_path / "pairs.csv")
     (tmp_path / "teacher.jsonl").write_text(json.dumps(GROUP) + "\n")
     inputs = names(tmp_path)
-    train = ("train", "pairs.csv", "-o", "model", "-b", base)
-    assert "--recipe finance-terms" in refused(glossrank(*train, "--teacher", "teacher.jsonl"))
+    train = ("train", "pairs.csv", "-o", "model", "-b", base, "--teacher", "teacher.jsonl")
+    assert "Add --recipe finance-terms" in refused(glossrank(*train))
+    assert "the recipe fast, which has no teacher" in refused(glossrank(*train, "--recipe", "fast"))
     assert names(tmp_path) == inputs
 
 

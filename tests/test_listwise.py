@@ -28,7 +28,7 @@ from glossrank.training.listwise_card import listwise_card
 from glossrank.training.listwise_run import ListwiseRun, train_listwise
 from glossrank.training.mining import plain_document
 from glossrank.training.recipe import ListwiseRecipe
-from glossrank.training.run import Progress
+from glossrank.training.work import Progress
 from tests.conftest import write_tiny_model
 from tests.tiny_families import write_family
 

@@ -24,7 +24,8 @@ from glossrank.judgments import LabelledPair, read_pairs, read_questions
 from glossrank.training.card import model_card
 from glossrank.training.compare import compare_rankers
 from glossrank.training.recipe import Recipe
-from glossrank.training.run import Progress, TrainingRun, train
+from glossrank.training.run import TrainingRun, train
+from glossrank.training.work import Progress
 from tests.tiny_families import write_family
 
 HEADINGS = (Path(__file__).parent / "data" / "card-headings.txt").read_text().splitlines()

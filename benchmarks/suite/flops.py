@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from glossrank.model_folder import ModelConfig
+from glossrank.architectures import ModelConfig
 
 
 def pair_flops(config: ModelConfig, tokens: ArrayLike) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from glossrank.cross_encoder import CrossEncoder
 from glossrank.evaluation import ranking_measures
 from glossrank.glossary import Glossary
 from glossrank.judgments import JudgedQuestion
-from glossrank.training.card import EvaluationTable
+from glossrank.training.card_parts import EvaluationTable
 
 FloatArray = NDArray[np.float32]
 

@@ -21,7 +21,7 @@ from glossrank.evaluation import PairedDifference
 from glossrank.output import cannot_write, refuse_existing
 from glossrank.training.examples import TrainingSet
 from glossrank.training.guard import WORSE, Fold, GuardResult, check
-from glossrank.training.run import prepare_work
+from glossrank.training.work import prepare_work
 
 FEWEST_FOR_CALIBRATION = 40
 """Different held-out questions below which no curve is fitted."""

@@ -1,4 +1,4 @@
-"""The two recipes behind one face: read the data, check with the guard, train, write the card."""
+"""The recipes behind one face: read the data, check with the guard, train, write the card."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from glossrank.calibration import CALIBRATION_FILE
 from glossrank.errors import InputError, TrainingInterruptedError
@@ -15,7 +15,8 @@ from glossrank.glossary import Glossary
 from glossrank.judgments import LabelledPair, is_questions_file, read_pairs, read_questions
 from glossrank.model_folder import WEIGHTS_FILE, load_model_folder
 from glossrank.model_names import find_folder
-from glossrank.training.card import EvaluationTable, model_card
+from glossrank.training.card import model_card
+from glossrank.training.card_parts import EvaluationTable
 from glossrank.training.examples import (
     TeacherGroup,
     TrainingSet,
@@ -23,21 +24,22 @@ from glossrank.training.examples import (
     from_questions,
     read_teacher_groups,
 )
+from glossrank.training.fast_card import fast_card
+from glossrank.training.fast_run import train_fast
 from glossrank.training.guard import Fold, GuardResult, kept_part
 from glossrank.training.guarded import calibration_of, guard_folder, guarded
 from glossrank.training.listwise_card import listwise_card
-from glossrank.training.listwise_run import (
-    ListwiseRun,
-    sha256_of,
-    sha256_of_values,
-    train_listwise,
-)
-from glossrank.training.recipe import ListwiseRecipe, Recipe
-from glossrank.training.run import Progress, TrainingRun, train
+from glossrank.training.listwise_run import ListwiseRun, train_listwise
+from glossrank.training.own_run import sha256_of, sha256_of_values
+from glossrank.training.recipe import FastRecipe, ListwiseRecipe, Recipe
+from glossrank.training.run import train
+from glossrank.training.work import PairsRun, Progress
 
 OnProgress = Callable[[Progress], None]
 Stop = Callable[[], bool]
 Evaluate = Callable[[Path], EvaluationTable | None]
+AnyRecipe = TypeVar("AnyRecipe", Recipe, FastRecipe)
+AnyRun = TypeVar("AnyRun", bound=PairsRun)
 
 
 @dataclass(frozen=True)
@@ -120,14 +122,32 @@ def card_job(pairs: Path, *, base: str, settings: Sequence[str]) -> Job:
     Raises:
         InputError: the file or a setting is wrong.
     """
-    recipe = Recipe().with_settings(settings)
+    return _pairs_job(pairs, base, Recipe().with_settings(settings), train, model_card)
+
+
+def fast_job(pairs: Path, *, base: str, settings: Sequence[str]) -> Job:
+    """The fast recipe on a pairs file.
+
+    Raises:
+        InputError: the file or a setting is wrong.
+    """
+    return _pairs_job(pairs, base, FastRecipe().with_settings(settings), train_fast, fast_card)
+
+
+def _pairs_job(
+    pairs: Path,
+    base: str,
+    recipe: AnyRecipe,
+    train_pairs: Callable[..., AnyRun],
+    write_card: Callable[..., str],
+) -> Job:
     labelled = read_pairs(pairs)
     data = from_pairs(labelled)
 
     def fit(
         fold: Fold, seed: int, folder: Path, resume: bool, on_progress: OnProgress, stop: Stop
     ) -> None:
-        train(
+        train_pairs(
             _kept_pairs(labelled, data, fold),
             base=base,
             output=folder,
@@ -145,9 +165,9 @@ def card_job(pairs: Path, *, base: str, settings: Sequence[str]) -> Job:
         on_progress: OnProgress,
         stop: Stop,
     ) -> str:
-        def finish(folder: Path, run: TrainingRun) -> None:
+        def finish(folder: Path, run: AnyRun) -> None:
             _calibrate(folder, guard)
-            card = model_card(
+            card = write_card(
                 run,
                 max_length=load_model_folder(folder).max_length,
                 evaluation=evaluate(folder),
@@ -156,7 +176,7 @@ def card_job(pairs: Path, *, base: str, settings: Sequence[str]) -> Job:
             )
             (folder / "README.md").write_text(card, encoding="utf-8")
 
-        run = train(
+        run = train_pairs(
             labelled,
             base=base,
             output=output,
@@ -268,7 +288,7 @@ def _fingerprint(
     data: TrainingSet,
     teacher: Sequence[TeacherGroup],
     base: str,
-    recipe: Recipe | ListwiseRecipe,
+    recipe: Recipe | FastRecipe | ListwiseRecipe,
 ) -> dict[str, Any]:
     """Everything that a run depends on, contents and not names."""
     texts = [[p.question, p.document, p.label] for p in pairs]

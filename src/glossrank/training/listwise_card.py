@@ -5,7 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from glossrank.training.card import EvaluationTable, evaluation_section, guard_section, versions
+from glossrank.training.card_parts import (
+    EvaluationTable,
+    evaluation_section,
+    guard_section,
+    versions,
+)
 from glossrank.training.guard import GuardResult
 from glossrank.training.listwise_run import ListwiseRun
 

@@ -1,34 +1,23 @@
-"""One run of the listwise recipe: a training set and a base model to a new model folder.
-
-As in ``run.py`` the output folder appears whole or not at all, and an interrupted run goes
-on from ``OUTPUT.training``.
-"""
+"""One run of the listwise recipe: a training set and a base model to a new model folder."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from glossrank.architectures.bert import BertConfig
-from glossrank.errors import InputError, TrainingInterruptedError, UnsupportedModelError
-from glossrank.model_folder import CONFIG_FILE, WEIGHTS_FILE, load_model_folder
+from glossrank.errors import InputError
+from glossrank.model_folder import WEIGHTS_FILE
 from glossrank.model_names import find_folder
-from glossrank.output import cannot_write, new_folder, refuse_existing
+from glossrank.output import refuse_existing
 from glossrank.training.examples import TeacherGroup, TrainingSet
-from glossrank.training.listwise import CHECKPOINT_FILE, Outcome, run_loop, steps_of
+from glossrank.training.listwise import run_loop, steps_of
+from glossrank.training.loop import Outcome
+from glossrank.training.own_run import check_base, run_and_save, sha256_of, sha256_of_values
 from glossrank.training.recipe import ListwiseRecipe
-from glossrank.training.run import (
-    Progress,
-    is_full_disk,
-    prepare_work,
-    quiet_libraries,
-    require_extra,
-)
+from glossrank.training.student import Student
+from glossrank.training.work import Progress, quiet_libraries, require_extra
 
 
 @dataclass(frozen=True)
@@ -90,8 +79,7 @@ def train_listwise(
     output = output.resolve()
     refuse_existing(output)
     base_path = find_folder(base)
-    _check_base(base_path)
-    work = output.with_name(f"{output.name}.training")
+    check_base(base_path)
     wanted = {
         "data_sha256": sha256_of_values(dataclasses.asdict(data)),
         "teacher_sha256": sha256_of_values([dataclasses.astuple(group) for group in teacher]),
@@ -99,89 +87,41 @@ def train_listwise(
         "base_sha256": sha256_of(base_path / WEIGHTS_FILE),
         "recipe": dataclasses.asdict(recipe),
     }
-    prepare_work(work, wanted, _checkpoints, resume=resume)
-    try:
+
+    def loop(work: Path) -> Outcome[Student]:
         with quiet_libraries():
-            outcome = _loop(data, teacher, base_path, work, recipe, on_progress, stop)
-        if outcome.stopped:
-            raise TrainingInterruptedError(
-                file=work,
-                expected=f"{steps_of(recipe, len(data.examples))} steps",
-                found=f"a stop after {outcome.steps}",
-                fix="Give the same command with --resume to go on, or remove the folder to give up.",
-            )
-        with new_folder(output) as folder:
-            outcome.student.save(folder, averaged=True)
-            run = ListwiseRun(
-                base=str(base),
-                output=output,
-                data=data,
-                teacher_groups=len(teacher),
+            return run_loop(
+                data,
+                teacher,
+                base=base_path,
+                work=work,
                 recipe=recipe,
-                steps=outcome.steps,
-                final_loss=outcome.final_loss,
-                seconds=outcome.seconds,
-                weights_sha256=sha256_of(folder / WEIGHTS_FILE),
+                on_progress=on_progress,
+                stop=stop,
             )
-            if finish is not None:
-                finish(folder, run)
-    except BaseException:
-        if not _checkpoints(work):
-            shutil.rmtree(work, ignore_errors=True)
-        raise
-    shutil.rmtree(work, ignore_errors=True)
-    return run
 
-
-def _check_base(path: Path) -> None:
-    folder = load_model_folder(path)
-    if not isinstance(folder.config, BertConfig):
-        raise UnsupportedModelError(
-            file=path / CONFIG_FILE,
-            expected=f"{BertConfig.architecture}, which the recipe finance-terms trains",
-            found=folder.config.architecture,
-            fix="Train it with --recipe card, or choose another base.",
-        )
-    folder.weights()
-
-
-def _loop(
-    data: TrainingSet,
-    teacher: Sequence[TeacherGroup],
-    base: Path,
-    work: Path,
-    recipe: ListwiseRecipe,
-    on_progress: Callable[[Progress], None] | None,
-    stop: Callable[[], bool],
-) -> Outcome:
-    try:
-        return run_loop(
-            data,
-            teacher,
-            base=base,
-            work=work,
+    def write(folder: Path, outcome: Outcome[Student]) -> ListwiseRun:
+        outcome.student.save(folder, averaged=True)
+        run = ListwiseRun(
+            base=str(base),
+            output=output,
+            data=data,
+            teacher_groups=len(teacher),
             recipe=recipe,
-            on_progress=on_progress,
-            stop=stop,
+            steps=outcome.steps,
+            final_loss=outcome.final_loss,
+            seconds=outcome.seconds,
+            weights_sha256=sha256_of(folder / WEIGHTS_FILE),
         )
-    except OSError as error:
-        raise cannot_write(work, error) from error
-    except RuntimeError as error:
-        if is_full_disk(error):
-            raise cannot_write(work, error) from error
-        raise
+        if finish is not None:
+            finish(folder, run)
+        return run
 
-
-def sha256_of(file: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def sha256_of_values(values: object) -> str:
-    """Hexadecimal SHA-256 of plain values, through JSON."""
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
-
-
-def _checkpoints(work: Path) -> list[Path]:
-    file = work / CHECKPOINT_FILE
-    return [file] if file.is_file() else []
+    return run_and_save(
+        output,
+        wanted=wanted,
+        resume=resume,
+        steps=steps_of(recipe, len(data.examples)),
+        loop=loop,
+        write=write,
+    )

@@ -62,23 +62,10 @@ class Recipe:
             "gradient_accumulation_steps",
         )
         limits: dict[str, tuple[float, float]] = dict.fromkeys(at_least_one, (1, _MOST))
-        not_negative = (
-            "learning_rate",
-            "weight_decay",
-            "max_grad_norm",
-            "warmup_steps",
-            "dataloader_num_workers",
-        )
-        limits |= dict.fromkeys(not_negative, (0, _MOST))
         limits |= {
-            "adam_beta1": (0, 1),
-            "adam_beta2": (0, 1),
-            "adam_epsilon": (0, 1),
+            **_OPTIMIZER_LIMITS,
+            "dataloader_num_workers": (0, _MOST),
             "label_smoothing_factor": (0, 1),
-        }
-        limits |= {
-            "seed": (0, 2**32 - 1),
-            "num_train_epochs": (1e-6, 10_000),
             "max_steps": (-1, _MOST),
         }
         _check_limits(self, limits)
@@ -90,6 +77,65 @@ class Recipe:
             InputError: no such key, or a value that does not fit its type.
         """
         return dataclasses.replace(self, **_changes(Recipe, settings))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FastRecipe:
+    """The recipe ``--recipe fast``: the card's hyperparameters in a loop of glossrank's own.
+
+    Names and defaults are those of :class:`Recipe`. What differs is in ``fast.py``: bf16
+    arithmetic, frozen embeddings, and where the random numbers of dropout come from.
+
+    Attributes:
+        dropout: share that is dropped in all the places where BERT drops. The card has no such
+            hyperparameter: its run takes the shares from the base's ``config.json``, 0.1.
+    """
+
+    per_device_train_batch_size: int = Recipe.per_device_train_batch_size
+    learning_rate: float = Recipe.learning_rate
+    weight_decay: float = Recipe.weight_decay
+    adam_beta1: float = Recipe.adam_beta1
+    adam_beta2: float = Recipe.adam_beta2
+    adam_epsilon: float = Recipe.adam_epsilon
+    max_grad_norm: float = Recipe.max_grad_norm
+    num_train_epochs: float = Recipe.num_train_epochs
+    warmup_steps: float = Recipe.warmup_steps
+    dropout: float = 0.1
+    seed: int = Recipe.seed
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run can use.
+
+        Raises:
+            InputError: the first of them.
+        """
+        # torch takes no beta of 1, with which nothing would be learned.
+        limits = {
+            **_OPTIMIZER_LIMITS,
+            "per_device_train_batch_size": (1, 10_000),
+            "adam_beta1": (0, 0.9999),
+            "adam_beta2": (0, 0.99999),
+            "dropout": (0, 0.9),
+        }
+        _check_limits(self, limits)
+
+    def with_settings(self, settings: Sequence[str]) -> FastRecipe:
+        """This recipe with ``key=value`` texts applied, as ``--set`` takes them.
+
+        Raises:
+            InputError: no such key, or a value that does not fit its type.
+        """
+        return dataclasses.replace(self, **_changes(FastRecipe, settings))  # type: ignore[arg-type]
+
+
+def steps_of_epoch(recipe: FastRecipe, pairs: int) -> int:
+    """Optimizer steps of one pass over the pairs; the last batch may be smaller."""
+    return math.ceil(pairs / recipe.per_device_train_batch_size)
+
+
+def steps_of_run(recipe: FastRecipe, pairs: int) -> int:
+    """Optimizer steps of a run over this many pairs, at least one."""
+    return math.ceil(recipe.num_train_epochs * steps_of_epoch(recipe, pairs))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +215,18 @@ class ListwiseRecipe:
 
 
 _MOST = 1e9
+# Of the hyperparameters that the card's recipe and the fast one share.
+_OPTIMIZER_LIMITS: dict[str, tuple[float, float]] = {
+    "learning_rate": (0, _MOST),
+    "weight_decay": (0, _MOST),
+    "max_grad_norm": (0, _MOST),
+    "warmup_steps": (0, _MOST),
+    "adam_beta1": (0, 1),
+    "adam_beta2": (0, 1),
+    "adam_epsilon": (0, 1),
+    "seed": (0, 2**32 - 1),
+    "num_train_epochs": (1e-6, 10_000),
+}
 
 
 def _check_limits(recipe: object, limits: dict[str, tuple[float, float]]) -> None:

@@ -8,77 +8,54 @@ interrupted run goes on.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-import logging
 import re
 import shutil
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from glossrank.errors import (
-    InputError,
-    MissingExtraError,
-    OutputError,
-    TrainingInterruptedError,
-)
+from glossrank.errors import InputError, TrainingInterruptedError
 from glossrank.judgments import LabelledPair
 from glossrank.model_folder import CONFIG_FILE, load_model_folder
-from glossrank.model_names import find_folder, packaged_names
+from glossrank.model_names import find_folder
 from glossrank.output import cannot_write, new_folder, refuse_existing
 from glossrank.training.recipe import Recipe
+from glossrank.training.work import (
+    PairsRun,
+    Progress,
+    is_full_disk,
+    is_hub_id,
+    pairs_sha256,
+    prepare_work,
+    quiet_libraries,
+    require_extra,
+)
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
     from sentence_transformers.cross_encoder import CrossEncoderTrainer
 
-_RUN_FILE = "run.json"
-_NEEDED_MODULES = (
-    "torch", "sentence_transformers", "datasets", "accelerate", "ir_measures", "bm25s",
-)  # fmt: skip
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 # The file of a checkpoint that is written last.
 _CHECKPOINT_DONE = "trainer_state.json"
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a run is: optimizer steps, the last step's loss, seconds left at this rate."""
-
-    step: int
-    steps: int
-    loss: float
-    seconds_left: float
-
-
-@dataclass(frozen=True)
-class TrainingRun:
-    """What a finished run says of itself, for the model card and the closing line.
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun(PairsRun):
+    """A run of sentence-transformers' trainer.
 
     Attributes:
-        base_is_hub_id: whether the hub, not a folder, is where the base comes from.
         hyperparameters: every training argument as it was, by name.
         changed: those that differ from sentence-transformers' defaults.
-        final_loss: mean loss over the last epoch.
-        seconds: time of the training loop, since the last ``resume`` if there was one.
     """
 
-    base: str
-    base_is_hub_id: bool
-    output: Path
-    pairs: Sequence[LabelledPair]
     hyperparameters: dict[str, Any]
     changed: dict[str, Any]
-    final_loss: float
-    seconds: float
 
 
 def train(
@@ -117,9 +94,8 @@ def train(
     base_path = find_folder(base)
     load_model_folder(base_path).weights()
     work = output.with_name(f"{output.name}.training")
-    texts = json.dumps([[p.question, p.document, p.label] for p in pairs])
     wanted = {
-        "pairs_sha256": hashlib.sha256(texts.encode()).hexdigest(),
+        "pairs_sha256": pairs_sha256(pairs),
         "base": str(base),
         "recipe": dataclasses.asdict(recipe),
     }
@@ -140,7 +116,7 @@ def train(
             hyperparameters, changed = _arguments_of(trainer)
             run = TrainingRun(
                 base=str(base),
-                base_is_hub_id=str(base) not in packaged_names() and not Path(base).exists(),
+                base_is_hub_id=is_hub_id(base),
                 output=output,
                 pairs=pairs,
                 hyperparameters=hyperparameters,
@@ -178,11 +154,6 @@ def _run_trainer(trainer: CrossEncoderTrainer, checkpoint: Path | None, work: Pa
     return time.perf_counter() - start
 
 
-def is_full_disk(error: RuntimeError) -> bool:
-    """Whether this is what torch's file writer raises on a full disk."""
-    return "PytorchStreamWriter" in str(error) or "inline_container" in str(error)
-
-
 def save_half(model: CrossEncoder, folder: Path) -> None:
     """Write a sentence-transformers model as fp16 weights that are run in fp32.
 
@@ -212,67 +183,6 @@ def training_arguments(recipe: Recipe, work: Path) -> Any:
     )
 
 
-def require_extra() -> None:
-    """Refuse to start what would fail later.
-
-    Raises:
-        MissingExtraError: a package of the extra [train] is not installed.
-    """
-    for name in _NEEDED_MODULES:
-        if find_spec(name) is None:
-            raise MissingExtraError(feature="training", extra="train", missing=name)
-
-
-def prepare_work(
-    work: Path,
-    wanted: dict[str, Any],
-    find_checkpoints: Callable[[Path], list[Path]],
-    *,
-    resume: bool,
-) -> Path | None:
-    """Make the folder of checkpoints, or find the checkpoint to go on from.
-
-    Args:
-        wanted: what makes two runs the same, plain values by name.
-        find_checkpoints: whole checkpoints in the folder, oldest first.
-
-    Raises:
-        OutputError: the folder is somebody else's, of another run, or cannot be made.
-    """
-    checkpoints = find_checkpoints(work)
-    found = _read_run_file(work)
-    if work.exists() and found is None and (not work.is_dir() or any(work.iterdir())):
-        raise OutputError(
-            file=work,
-            expected="no file or folder of this name, which training needs for itself",
-            found="one that no training run made",
-            fix="Rename it, or choose another output folder.",
-        )
-    if resume and checkpoints:
-        different = [key for key, value in wanted.items() if (found or {}).get(key) != value]
-        if different:
-            raise OutputError(
-                file=work,
-                expected="checkpoints of the same data, base and recipe",
-                found=f"another {', '.join(different)}",
-                fix="Give the command of that run, or remove the folder to start anew.",
-            )
-        return checkpoints[-1]
-    if checkpoints:
-        raise OutputError(
-            file=work,
-            expected="no checkpoints of an earlier run",
-            found=checkpoints[-1].name,
-            fix="Add --resume to go on from there, or remove the folder to start anew.",
-        )
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        (work / _RUN_FILE).write_text(json.dumps(wanted), encoding="utf-8")
-    except OSError as error:
-        raise cannot_write(work, error) from error
-    return None
-
-
 def _checkpoints(work: Path) -> list[Path]:
     """Whole checkpoints, oldest first; one that was being written when a run died is none."""
     if not work.is_dir():
@@ -283,15 +193,6 @@ def _checkpoints(work: Path) -> list[Path]:
         if (match := _CHECKPOINT.fullmatch(folder.name)) and (folder / _CHECKPOINT_DONE).is_file()
     }
     return [whole[step] for step in sorted(whole)]
-
-
-def _read_run_file(work: Path) -> dict[str, Any] | None:
-    """What an earlier run wrote of itself, or None if there is no such run."""
-    try:
-        content = json.loads((work / _RUN_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
 
 
 def _build_trainer(
@@ -399,26 +300,3 @@ def _arguments_of(trainer: CrossEncoderTrainer) -> tuple[dict[str, Any], dict[st
     defaults = type(trainer.args)(output_dir=trainer.args.output_dir, report_to="none").to_dict()
     changed = {key: value for key, value in shown.items() if defaults[key] != value}
     return shown, changed
-
-
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Keep the libraries' own bars and hints off the terminal while a run lasts."""
-    from datasets.utils import logging as datasets_logging
-    from transformers.utils import logging as transformers_logging
-
-    bars = transformers_logging.is_progress_bar_enabled()
-    level = logging.getLogger("sentence_transformers").level
-    transformers_logging.disable_progress_bar()
-    datasets_logging.disable_progress_bar()
-    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            # The card's dataloader_pin_memory is True, which means nothing without a GPU.
-            warnings.filterwarnings("ignore", message=".*pin_memory.*")
-            yield
-    finally:
-        logging.getLogger("sentence_transformers").setLevel(level)
-        datasets_logging.enable_progress_bar()
-        if bars:
-            transformers_logging.enable_progress_bar()
