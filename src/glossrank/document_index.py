@@ -22,6 +22,7 @@ from safetensors.numpy import save_file
 from glossrank.encoding import IntArray
 from glossrank.engines.indexed import IndexedEngine, States, padding_mask
 from glossrank.errors import IndexFileError
+from glossrank.model_folder import NEEDED_FILES
 from glossrank.output import new_path
 
 if TYPE_CHECKING:
@@ -190,9 +191,12 @@ def index_documents(model: CrossEncoder, documents: Sequence[str]) -> DocumentIn
 def index_fingerprint(model: CrossEncoder, documents: Sequence[str]) -> str:
     """SHA-256, 64 hexadecimal digits, of the model and the documents in their order.
 
-    Not of the arithmetic: an index may be made on one machine and used on another.
+    Not of the arithmetic: an index may be made on one machine and used on another. Not of
+    calibrations, either, which have no part in it.
     """
-    digest = hashlib.sha256(model.fingerprint.encode())
+    digest = hashlib.sha256()
+    for name in NEEDED_FILES:
+        digest.update((model.model_path / name).read_bytes())
     digest.update(json.dumps(list(documents)).encode())
     return digest.hexdigest()
 
