@@ -282,7 +282,7 @@ def test_more_than_one_label_and_foreign_options_are_refused(
     with pytest.raises(ValueError, match="num_labels must be 1"):
         CrossEncoder(tiny_model, num_labels=3)
     with pytest.raises(ValueError, match="device must be 'cpu'"):
-        CrossEncoder(tiny_model, device="cuda")
+        CrossEncoder(tiny_model, device="cuda:99")
     with pytest.raises(ValueError, match="model_kwargs must be empty"):
         CrossEncoder(tiny_model, model_kwargs={"dtype": "float16"})
     with pytest.raises(ValueError, match="at most 512"):

@@ -126,6 +126,19 @@ def test_the_device_is_looked_for_and_the_precision_follows_it(folders: dict[str
         TorchEngine(model, precision="int3")  # type: ignore[arg-type]
 
 
+@pytest.mark.skipif(find_devices().names() == ["cpu"], reason="torch finds no GPU here")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gpu_gives_what_the_cpu_gives(folders: dict[str, Path], kind: str) -> None:
+    pairs = random_pairs(9, 60, count=40)
+    wanted, _ = torch_engine_logits(folders[kind], pairs, precision="fp32", device="cpu")
+    exact, engine = torch_engine_logits(folders[kind], pairs, precision="fp32")
+    assert engine.device != "cpu"
+    assert engine.token_budget == GPU_TOKEN_BUDGET
+    np.testing.assert_allclose(exact, wanted, atol=1e-3)
+    coarse, _ = torch_engine_logits(folders[kind], pairs)
+    np.testing.assert_allclose(coarse, wanted, atol=0.5)
+
+
 def test_one_engine_serves_several_threads(folders: dict[str, Path]) -> None:
     model = load_foreign_model(folders["deberta-v2"])
     engine = TorchEngine(model, precision="fp32", device="cpu")
