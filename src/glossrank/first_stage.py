@@ -19,7 +19,7 @@ from glossrank.document_index import (
 from glossrank.errors import UnsupportedModelError
 from glossrank.model_names import INDEXED_MODEL
 
-RESCORED = 16
+RESCORED = 12
 """The best terms of the first stage, which the full model then reads; benchmarks/LOG.md."""
 
 FloatArray = NDArray[np.float32]
