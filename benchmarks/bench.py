@@ -44,6 +44,8 @@ def main() -> None:
             render(results.read(options.report), options.report)
             return
         keys = chosen_workloads(options.workloads)
+        if options.rounds is not None and options.rounds < 1:
+            raise ValueError(f"--rounds must be at least 1, got {options.rounds}.")
         contenders = select(options.only)
         level = isa.WITHOUT_AMX if options.without_amx else options.isa
         variables = isa.variables(level)

@@ -44,10 +44,13 @@ def environment_python(
     marker = folder / MARKER
     if marker.is_file() and marker.read_text(encoding="utf-8") == fingerprint:
         return python
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     log = build_folder / f"{name}.log"
-    log.write_bytes(b"")
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        log.write_bytes(b"")
+    except OSError as error:
+        raise PeerError(f"{error.strerror}: {error.filename}") from error
     pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
     run_logged([sys.executable, "-m", "venv", str(folder)], log)
     run_logged([*pip, "install", "--requirement", str(pins)], log)
