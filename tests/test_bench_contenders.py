@@ -11,8 +11,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+from suite.artifacts import Artifacts  # noqa: E402
 from suite.contenders import CONTENDERS, OURS, REFERENCE, select  # noqa: E402
+from suite.failures import PeerError  # noqa: E402
 from suite.paths import PEERS  # noqa: E402
+from suite.workers import Launcher  # noqa: E402
 
 PAGE = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 
@@ -70,3 +73,11 @@ def test_wrong_options_are_named_without_a_traceback(arguments: list[str], messa
     assert done.returncode != 0
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_packaged_models_can_be_measured_too(tmp_path: Path) -> None:
+    artifacts = Artifacts(tmp_path, tmp_path, Launcher({}, logs=tmp_path), folder=tmp_path)
+    assert artifacts.path("model") == tmp_path
+    assert artifacts.path("minilm-l6-base").name == "minilm-l6-base"
+    with pytest.raises(PeerError, match="no packaged model is called 'nothing'"):
+        artifacts.path("nothing")

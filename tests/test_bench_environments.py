@@ -10,12 +10,12 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from suite.environments import (  # noqa: E402
     MARKER,
-    PeerError,
     environment_python,
     fingerprint_of,
     last_reason,
     run_logged,
 )
+from suite.failures import PeerError  # noqa: E402
 
 
 def test_glossrank_runs_in_the_python_of_the_benchmark(tmp_path: Path) -> None:

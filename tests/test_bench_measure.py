@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from suite.artifacts import Artifacts  # noqa: E402
 from suite.contenders import Contender  # noqa: E402
-from suite.environments import PeerError  # noqa: E402
+from suite.failures import PeerError  # noqa: E402
 from suite.measure import Measurement  # noqa: E402
 from suite.results import Result  # noqa: E402
 from suite.stream_file import StreamFile  # noqa: E402

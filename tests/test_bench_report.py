@@ -149,7 +149,10 @@ def test_the_report_shows_figures_and_reasons() -> None:
     row = cells(text, "their bf16", "Agreement with sentence-transformers in fp32")
     assert row == ["their bf16", "lossy", "100%", "67%", "1.2e-02", "1.0e-03", "0.999870"]
     assert "20 pairs from a file: ours" in text
-    assert "4 s, 5.00 pairs/s, 200 tokens/s, 1.00 GFLOP/s; 800 tokens" in text
+    assert (
+        "4 s, 5.00 pairs/s, 200 tokens/s, 1.00 GFLOP/s, 0% of the measured rate; 800 tokens" in text
+    )
+    assert "1 chunks of all lengths at once: 1.00 (1.00 to 1.00) GFLOP/s." in text
     assert "it moved by 0.0% (flat" in text
     assert "![a-speed](a-speed.svg)" in text
     assert "limited to 1.5 by its control group" in text

@@ -15,7 +15,7 @@ from pyarrow import parquet
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from suite.environments import PeerError  # noqa: E402
+from suite.failures import PeerError  # noqa: E402
 from suite.paths import PEERS  # noqa: E402
 from suite.workers import Worker  # noqa: E402
 

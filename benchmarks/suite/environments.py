@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from suite.contenders import OURS
+from suite.failures import PeerError
 from suite.paths import PEERS, PEERS_BUILD, ROOT
 
 MARKER = "complete.txt"
@@ -21,10 +22,6 @@ MARKER = "complete.txt"
 # registry's default one cannot be imported, and then neither can transformers. optimum-intel
 # requires it for models of images alone.
 REMOVED = {"sentence-transformers-openvino": ("torchvision",)}
-
-
-class PeerError(Exception):
-    """A peer cannot be installed, exported or run; the message says why in one line."""
 
 
 def environment_python(

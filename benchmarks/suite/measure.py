@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from suite.artifacts import Artifacts
 from suite.contenders import REFERENCE, Contender
-from suite.environments import PeerError
+from suite.failures import PeerError
 from suite.figures import EXACT_TOLERANCE, agreement
 from suite.fresh import Fresh
 from suite.results import Result

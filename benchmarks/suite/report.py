@@ -254,13 +254,21 @@ def _stream(result: Result, key: str) -> str:
     one = result["stream"][key]
     pairs = sum(rows for rows, _ in one["chunks"])
     seconds = sum(taken for _, taken in one["chunks"])
+    rate = result["rates"].get("rates", {}).get(result["contenders"][key]["precision"])
+    flops = sum(one["flops"]) / seconds
+    share_of_rate = "" if rate is None else f", {flops / rate['flops']:.0%} of the measured rate"
     lines = [
         f"## {pairs:,} pairs from a file: {result['contenders'][key]['name']}",
         f"{seconds:.0f} s, {digits(pairs / seconds)} pairs/s, "
         f"{sum(one['tokens']) / seconds:,.0f} tokens/s, "
-        f"{digits(sum(one['flops']) / seconds / _GIGA)} GFLOP/s; {sum(one['tokens']):,} tokens, "
+        f"{digits(flops / _GIGA)} GFLOP/s{share_of_rate}; {sum(one['tokens']):,} tokens, "
         f"chunks of {one['chunks'][0][0]:,}.",
     ]
+    for mixed, kind in ((False, "of about one length"), (True, "of all lengths at once")):
+        rows = [row for row, is_mixed in enumerate(one["mixed"]) if is_mixed == mixed]
+        if rows:
+            rates = spread([one["flops"][row] / one["chunks"][row][1] / _GIGA for row in rows])
+            lines.append(f"{len(rows)} chunks {kind}: {_range(rates)} GFLOP/s.")
     if one["rss"]:
         share, flat = settled(one["rss"])
         lines.append(

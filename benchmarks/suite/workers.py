@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from suite.contenders import OURS, Contender
-from suite.environments import PeerError, environment_python, run_logged
+from suite.environments import environment_python, run_logged
+from suite.failures import PeerError
 from suite.paths import BENCH_BUILD, PEERS, ROOT
 
 # No hub is ever asked, nothing is reported to anybody, and no peer sees this checkout.
@@ -116,6 +117,8 @@ class Worker:
                 env=env,
                 text=True,
                 encoding="utf-8",
+                # Ctrl-C is the driver's, which ends all workers itself.
+                start_new_session=True,
             )
         self._replies: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
