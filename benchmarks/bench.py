@@ -27,7 +27,7 @@ from glossrank.model_names import DEFAULT_MODEL, PACKAGED_MODELS
 from suite import isa, machine, plots, report, results, stream_file, workloads
 from suite.artifacts import Artifacts
 from suite.contenders import OURS, select
-from suite.environments import PeerError
+from suite.failures import PeerError
 from suite.flops import pair_flops
 from suite.measure import TIMED, Measurement, note
 from suite.paths import BENCH_BUILD, PEERS, RESULTS
@@ -44,6 +44,8 @@ def main() -> None:
             render(results.read(options.report), options.report)
             return
         keys = chosen_workloads(options.workloads)
+        if options.rounds is not None and options.rounds < 1:
+            raise ValueError(f"--rounds must be at least 1, got {options.rounds}.")
         contenders = select(options.only)
         level = isa.WITHOUT_AMX if options.without_amx else options.isa
         variables = isa.variables(level)
@@ -74,6 +76,9 @@ def argument_parser() -> argparse.ArgumentParser:
         "--workloads", metavar="LIST", help=f"some of {','.join(WORKLOADS)}, by default all"
     )
     parser.add_argument("--rounds", type=int, help="of each workload, instead of its own number")
+    parser.add_argument(
+        "--model", type=Path, default=PACKAGED_MODELS / DEFAULT_MODEL, help="a model folder"
+    )
     parser.add_argument("--quick", action="store_true", help="few pairs, one round")
     level = parser.add_mutually_exclusive_group()
     level.add_argument("--isa", metavar="LEVEL", help=f"one of {', '.join(isa.LEVELS)}")
@@ -105,7 +110,7 @@ def run(
     level: str | None,
     variables: dict[str, str],
 ) -> None:
-    folder = load_model_folder(PACKAGED_MODELS / DEFAULT_MODEL)
+    folder = load_model_folder(options.model)
     sizes = workloads.QUICK if options.quick else workloads.Sizes()
     scratch = BENCH_BUILD / ("quick" if options.quick else "run")
     texts, counter = workloads.read_texts(), workloads.TokenCounter(folder)

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glossrank import Glossary
+from glossrank.model_names import PACKAGED_MODELS
 from glossrank.output import new_folder
+from suite.failures import PeerError
 from suite.paths import LARGE, PEERS, PEERS_BUILD
 
 if TYPE_CHECKING:
@@ -57,11 +59,19 @@ class Artifacts:
     def path(self, name: str) -> Path:
         """The folder of an artifact, which is made first if need be.
 
+        "model" is the model folder itself, and any other name that nothing is made under is
+        that of a packaged model.
+
         Raises:
-            PeerError: it cannot be made.
+            PeerError: it cannot be made, or there is no such model.
         """
         if name == "model":
             return self._model
+        if name not in _MADE_BY and name not in _MADE_OF:
+            packaged = PACKAGED_MODELS / name
+            if not packaged.is_dir():
+                raise PeerError(f"no packaged model is called {name!r}")
+            return packaged
         target = self._folder / f"{name}-{self._fingerprint(name)}"
         if target.is_dir():
             return target

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from suite.contenders import OURS
+from suite.failures import PeerError
 from suite.paths import PEERS, PEERS_BUILD, ROOT
 
 MARKER = "complete.txt"
@@ -21,10 +22,6 @@ MARKER = "complete.txt"
 # registry's default one cannot be imported, and then neither can transformers. optimum-intel
 # requires it for models of images alone.
 REMOVED = {"sentence-transformers-openvino": ("torchvision",)}
-
-
-class PeerError(Exception):
-    """A peer cannot be installed, exported or run; the message says why in one line."""
 
 
 def environment_python(
@@ -44,10 +41,13 @@ def environment_python(
     marker = folder / MARKER
     if marker.is_file() and marker.read_text(encoding="utf-8") == fingerprint:
         return python
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     log = build_folder / f"{name}.log"
-    log.write_bytes(b"")
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        log.write_bytes(b"")
+    except OSError as error:
+        raise PeerError(f"{error.strerror}: {error.filename}") from error
     pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
     run_logged([sys.executable, "-m", "venv", str(folder)], log)
     run_logged([*pip, "install", "--requirement", str(pins)], log)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from suite.artifacts import Artifacts
 from suite.contenders import REFERENCE, Contender
-from suite.environments import PeerError
+from suite.failures import PeerError
 from suite.figures import EXACT_TOLERANCE, agreement
 from suite.fresh import Fresh
 from suite.results import Result
@@ -40,6 +40,7 @@ class Measurement:
         result: filled in place.
         save: called after every round.
         scratch: where scores are handed over.
+        reference: whose logits are right; it is loaded and compared with, asked for or not.
     """
 
     def __init__(
@@ -52,7 +53,9 @@ class Measurement:
         result: Result,
         save: Callable[[], None],
         scratch: Path,
+        reference: Contender = REFERENCE,
     ) -> None:
+        self._reference = reference
         self._contenders = contenders
         self._workloads = workloads
         self._launcher = launcher
@@ -61,7 +64,7 @@ class Measurement:
         self._save = save
         self._scratch = scratch
         self._workers: dict[str, Worker] = {}
-        self._reference: dict[str, NDArray[np.float32]] = {}
+        self._right: dict[str, NDArray[np.float32]] = {}
         scratch.mkdir(parents=True, exist_ok=True)
 
     def close(self) -> None:
@@ -76,8 +79,8 @@ class Measurement:
         Raises:
             PeerError: the reference itself fails, so nothing can be compared.
         """
-        others = [c for c in self._contenders if c.key != REFERENCE.key]
-        for contender in (REFERENCE, *others):
+        others = [c for c in self._contenders if c.key != self._reference.key]
+        for contender in (self._reference, *others):
             entry = _entry(contender)
             self._result["contenders"][contender.key] = entry
             note(f"{contender.name}: install, load, compare")
@@ -85,14 +88,14 @@ class Measurement:
                 entry["versions"] = self._load(contender)
                 self._compare(contender, entry)
             except PeerError as error:
-                if contender.key == REFERENCE.key:
+                if contender.key == self._reference.key:
                     raise
                 self._give_up(contender, str(error))
             self._save()
-        if REFERENCE.key not in (c.key for c in self._contenders):
+        if self._reference.key not in (c.key for c in self._contenders):
             # Not asked for: it has shown what is right, and may go.
-            self._workers.pop(REFERENCE.key).stop()
-            del self._result["contenders"][REFERENCE.key]
+            self._workers.pop(self._reference.key).stop()
+            del self._result["contenders"][self._reference.key]
 
     def _load(self, contender: Contender) -> dict[str, str]:
         worker = self._launcher.start(contender)
@@ -110,7 +113,7 @@ class Measurement:
     def _compare(self, contender: Contender, entry: dict[str, Any]) -> None:
         workload = self._workloads["check"]
         _, scores = self._score(contender, workload)
-        reference = self._reference.setdefault("check", scores)
+        reference = self._right.setdefault("check", scores)
         sizes = [len(documents) for _, documents in workload.groups]
         try:
             found = agreement(scores, reference, sizes)
@@ -211,13 +214,12 @@ class Measurement:
     def _timing(self, workload: Workload) -> Callable[[Contender], None]:
         def action(contender: Contender) -> None:
             seconds, scores = self._score(contender, workload)
-            reference = self._reference
-            if contender.key == REFERENCE.key:
-                reference.setdefault(workload.key, scores)
+            if contender.key == self._reference.key:
+                self._right.setdefault(workload.key, scores)
             if not np.isfinite(scores).all() or len(scores) != workload.pairs:
                 raise PeerError("FAILED: scores are missing or no finite numbers")
-            if workload.key in reference:
-                difference = float(np.abs(scores - reference[workload.key]).max())
+            if workload.key in self._right:
+                difference = float(np.abs(scores - self._right[workload.key]).max())
                 self._refuse_inexact(contender, difference)
             by_contender = self._result["seconds"].setdefault(workload.key, {})
             by_contender.setdefault(contender.key, []).append(seconds)

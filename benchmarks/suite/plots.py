@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from suite.contenders import OURS
-from suite.report import throughputs
+from suite.contenders import OURS, REFERENCE
+from suite.report import digits, throughputs
 from suite.results import Result
 
 _WIDTH = 8.6
@@ -66,7 +66,7 @@ def _speed(result: Result) -> Any:
                 continue
             ours = result["contenders"][name]["family"] == OURS
             ax.barh(row, one.pairs.median, color=_OURS if ours else _THEIRS, height=0.75)
-            ax.text(one.pairs.median, row, f" {one.pairs.median:.0f}", va="center", fontsize=7)
+            ax.text(one.pairs.median, row, f" {digits(one.pairs.median)}", va="center", fontsize=7)
         ax.set_title(_TITLES.get(key, key), fontsize=9)
         ax.margins(x=0.28)
         ax.tick_params(axis="x", labelsize=7)
@@ -121,6 +121,9 @@ def _mixed_points(result: Result, ax: Any) -> None:
                 mean, 1000 / one.pairs.median, s=22, marker="x", color="#555555", label=label
             )
             label = None
+        if name == REFERENCE.key:
+            place = {"textcoords": "offset points", "xytext": (6, -3)}
+            ax.annotate(_label(result, name), (mean, 1000 / one.pairs.median), fontsize=7, **place)
 
 
 def _memory(result: Result) -> Any:
@@ -132,7 +135,7 @@ def _memory(result: Result) -> Any:
     for key, rss in series.items():
         megabytes = [value / 1e6 for value in rss]
         ax.plot(range(1, len(rss) + 1), megabytes, label=result["contenders"][key]["name"])
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(0, 1.3 * max(max(rss) for rss in series.values()) / 1e6)
     ax.set_xlabel("seconds", fontsize=9)
     ax.set_ylabel("MB in memory", fontsize=9)
     ax.tick_params(labelsize=8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -99,6 +100,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {line} |" for line in (" | ".join(head), rule, *lines))
 
 
+def digits(value: float) -> str:
+    """Three significant digits, whole from 100 on."""
+    return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}" if value > 0 else "0"
+
+
 def _machine(result: Result) -> str:
     machine, rates = result["machine"], result["rates"]
     limit = machine["cgroup_cpus"]
@@ -121,7 +127,7 @@ def _machine(result: Result) -> str:
             f"Not held: {isa['not_limited']}."
         )
     rows = [
-        (kind, f"{best['flops'] / _GIGA:.0f}", best["by"])
+        (kind, digits(best["flops"] / _GIGA), best["by"])
         for kind, best in rates.get("rates", {}).items()
     ]
     if rows:
@@ -145,7 +151,7 @@ def _summary(result: Result, measured: list[str]) -> str:
         for key in measured:
             one = by_workload[key].get(name)
             ratio = "" if one is None or one.to_default is None else f" ({one.to_default:.2f}x)"
-            cells.append("" if one is None else f"{one.pairs.median:.0f}{ratio}")
+            cells.append("" if one is None else f"{digits(one.pairs.median)}{ratio}")
         if any(cells):
             rows.append((entry["name"], *cells))
     heads = [result["workloads"][key]["title"] for key in measured]
@@ -196,22 +202,26 @@ def _throughput(result: Result, key: str) -> str:
     rows = [
         (
             result["contenders"][name]["name"],
-            f"{one.pairs.median:.0f} ({one.pairs.low:.0f} to {one.pairs.high:.0f})",
+            _range(one.pairs),
             _times(one.to_default),
             _times(one.to_best),
-            f"{one.flops / _GIGA:.0f}",
+            digits(one.flops / _GIGA),
             "" if one.share is None else f"{one.share:.0%}",
         )
         for name, one in throughputs(result, key).items()
     ]
     mean = workload["tokens"] / workload["pairs"]
     rounds = max(len(values) for values in result["seconds"][key].values())
+    counted = f"{rounds} round{'' if rounds == 1 else 's'}"
     head = ("", "pairs/s", "x default", "x its best", "GFLOP/s", "of the measured rate")
     return (
         f"## {workload['title']}\n\n{workload['pairs']:,} pairs of {workload['shortest']} to "
-        f"{workload['longest']} tokens, {mean:.0f} on average; {rounds} rounds.\n\n"
-        + table(head, rows)
+        f"{workload['longest']} tokens, {mean:.0f} on average; {counted}.\n\n" + table(head, rows)
     )
+
+
+def _range(one: Spread) -> str:
+    return f"{digits(one.median)} ({digits(one.low)} to {digits(one.high)})"
 
 
 def _times(ratio: float | None) -> str:
@@ -244,12 +254,21 @@ def _stream(result: Result, key: str) -> str:
     one = result["stream"][key]
     pairs = sum(rows for rows, _ in one["chunks"])
     seconds = sum(taken for _, taken in one["chunks"])
+    rate = result["rates"].get("rates", {}).get(result["contenders"][key]["precision"])
+    flops = sum(one["flops"]) / seconds
+    share_of_rate = "" if rate is None else f", {flops / rate['flops']:.0%} of the measured rate"
     lines = [
         f"## {pairs:,} pairs from a file: {result['contenders'][key]['name']}",
-        f"{seconds:.0f} s, {pairs / seconds:.0f} pairs/s, {sum(one['tokens']) / seconds:,.0f} "
-        f"tokens/s, {sum(one['flops']) / seconds / _GIGA:.0f} GFLOP/s; {sum(one['tokens']):,} "
-        f"tokens, chunks of {one['chunks'][0][0]:,}.",
+        f"{seconds:.0f} s, {digits(pairs / seconds)} pairs/s, "
+        f"{sum(one['tokens']) / seconds:,.0f} tokens/s, "
+        f"{digits(flops / _GIGA)} GFLOP/s{share_of_rate}; {sum(one['tokens']):,} tokens, "
+        f"chunks of {one['chunks'][0][0]:,}.",
     ]
+    for mixed, kind in ((False, "of about one length"), (True, "of all lengths at once")):
+        rows = [row for row, is_mixed in enumerate(one["mixed"]) if is_mixed == mixed]
+        if rows:
+            rates = spread([one["flops"][row] / one["chunks"][row][1] / _GIGA for row in rows])
+            lines.append(f"{len(rows)} chunks {kind}: {_range(rates)} GFLOP/s.")
     if one["rss"]:
         share, flat = settled(one["rss"])
         lines.append(

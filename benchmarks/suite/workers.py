@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from suite.contenders import OURS, Contender
-from suite.environments import PeerError, environment_python, run_logged
+from suite.environments import environment_python, run_logged
+from suite.failures import PeerError
 from suite.paths import BENCH_BUILD, PEERS, ROOT
 
 # No hub is ever asked, nothing is reported to anybody, and no peer sees this checkout.
@@ -26,6 +27,8 @@ _OFFLINE = {
     "DO_NOT_TRACK": "1",
 }
 LONGEST_REQUEST = 4 * 3600.0
+# Seconds for a process to leave by itself.
+_PATIENCE = 5.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -114,9 +117,12 @@ class Worker:
                 env=env,
                 text=True,
                 encoding="utf-8",
+                # Ctrl-C is the driver's, which ends all workers itself.
+                start_new_session=True,
             )
         self._replies: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -145,7 +151,8 @@ class Worker:
         try:
             self._process.stdin.write(json.dumps({"do": do, **request}) + "\n")
             self._process.stdin.flush()
-        except OSError:
+        except (OSError, ValueError):
+            # The pipe is broken, or closed by :meth:`stop`.
             raise PeerError(self._death()) from None
         start = time.monotonic()
         while True:
@@ -155,7 +162,7 @@ class Worker:
                 break
             except queue.Empty:
                 if time.monotonic() - start >= limit:
-                    self.stop()
+                    self.stop(patience=0)
                     raise PeerError(f"no answer to {do!r} in {limit:.0f} s") from None
                 if every_second is not None:
                     every_second()
@@ -190,14 +197,23 @@ class Worker:
             return (int(fields[11]) + int(fields[12])) / _TICKS
         return 0.0
 
-    def stop(self) -> None:
-        """End the process; harmless if it has ended."""
+    def stop(self, *, patience: float = _PATIENCE) -> None:
+        """End the process; harmless if it has ended.
+
+        Args:
+            patience: seconds after which it is killed.
+        """
         assert self._process.stdin is not None
-        with suppress(OSError):
+        assert self._process.stdout is not None
+        # Its end of the pipe may be gone, or this method was called before.
+        with suppress(OSError, ValueError):
             self._process.stdin.write('{"do": "quit"}\n')
+        with suppress(OSError):
             self._process.stdin.close()
         try:
-            self._process.wait(timeout=5)
+            self._process.wait(timeout=patience)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join()
+        self._process.stdout.close()
