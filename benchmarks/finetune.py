@@ -262,7 +262,7 @@ def differences(figures: Figures) -> dict[str, PairedDifference]:
 
 def compare(options: argparse.Namespace) -> None:
     """Run what was not run before, and print all of it."""
-    from speed import processor
+    from suite.machine import describe
 
     pairs = read_pairs(FINANCE_TERMS / "train.csv")
     glossary = Glossary.load()
@@ -272,7 +272,7 @@ def compare(options: argparse.Namespace) -> None:
     figures = all_figures(folder, glossary, questions, options)
     means, times, found = seed_means(figures), speedups(costs), differences(figures)
     packages = ("sentence-transformers", "transformers", "torch")
-    machine, libraries = processor(), ", ".join(f"{p} {version(p)}" for p in packages)
+    machine, libraries = describe(), ", ".join(f"{p} {version(p)}" for p in packages)
     print(f"{machine}\n{libraries}")
     print(
         f"{len(pairs)} pairs, {options.epochs:g} epochs, {options.seeds} seeds; "

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glossrank.model_folder import ModelConfig
+from glossrank.architectures.bert import BertConfig
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from suite.flops import pair_flops  # noqa: E402
 
-CONFIG = ModelConfig(
+CONFIG = BertConfig(
     num_layers=2,
     hidden_size=4,
     num_heads=2,
@@ -24,6 +24,10 @@ CONFIG = ModelConfig(
     type_vocab_size=2,
     layer_norm_eps=1e-12,
     activation=None,
+    hidden_act="gelu",
+    takes_token_types=True,
+    embedding_size=4,
+    padding_index=None,
 )
 
 
