@@ -147,6 +147,7 @@ CONTENDERS: tuple[Contender, ...] = (
     _onnx("onnxruntime", "int8", "onnx-int8", "ONNX Runtime"),
     _ours("fp32"),
     _ours("bf16", streams=True),
+    _ours("int8"),
 )  # fmt: skip
 
 
