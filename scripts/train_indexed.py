@@ -37,6 +37,7 @@ from glossrank.training.examples import TeacherGroup, read_teacher_groups
 from glossrank.training.recipe import ListwiseRecipe
 from glossrank.training.student import Student
 
+CLS_LAYERS = 2
 DOCUMENT_POSITION = 16
 """A definition starts here, a little after most questions end."""
 TOKENS_AT_ONCE = 2400
@@ -103,19 +104,17 @@ class IndexedStudent(Student):
         query = query[asked]
         both = torch.cat([query_mask[asked], mask], -1)
         for index in range(self.join_layer, len(self._layers)):
-            last = index == len(self._layers) - 1
             seen = torch.cat([query, document], 1)
-            rows = seen[:, :1] if last else (seen if self.both_ways else query)
-            new = self._layer(index, rows, seen, both)
-            if not last:
-                width = query.shape[1]
-                document = (
-                    new[:, width:]
-                    if self.both_ways
-                    else self._layer(index, document, document, mask)
+            if self.both_ways and index < len(self._layers) - 1:
+                query, document = self._layer(index, seen, seen, both).tensor_split(
+                    [query.shape[1]], dim=1
                 )
-                new = new[:, :width]
-            query = new
+                continue
+            narrow = self.both_ways or index >= len(self._layers) - CLS_LAYERS
+            new = self._layer(index, query[:, :1] if narrow else query, seen, both)
+            query = torch.cat([new, query[:, 1:]], 1) if narrow else new
+            if index < len(self._layers) - 1:
+                document = self._layer(index, document, document, mask)
         pooled = torch.tanh(self.model.bert.pooler.dense(query[:, 0]))
         found: torch.Tensor = self.model.classifier(pooled).float().squeeze(-1)
         return found
@@ -155,6 +154,7 @@ class IndexedStudent(Student):
             "model_type": IndexedBertConfig.family,
             "architectures": [IndexedBertConfig.architecture],
             "join_layer": self.join_layer,
+            "cls_layers": CLS_LAYERS,
             "document_position": DOCUMENT_POSITION,
         }
         file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -48,11 +48,16 @@ def model(folder: Path) -> CrossEncoder:
     return CrossEncoder(folder, precision="fp32")
 
 
-@pytest.mark.parametrize(("layers", "join_layer"), [(2, 1), (4, 1), (4, 3), (6, 2)])
+@pytest.mark.parametrize(
+    ("layers", "join_layer", "cls_layers"),
+    [(2, 1, 1), (4, 1, 1), (4, 3, 1), (6, 2, 2), (4, 1, 3), (4, 2, 2)],
+)
 def test_pairs_and_index_equal_the_network_in_torch(
-    tmp_path: Path, layers: int, join_layer: int
+    tmp_path: Path, layers: int, join_layer: int, cls_layers: int
 ) -> None:
-    path = write_tiny_indexed(tmp_path / "m", layers=layers, join_layer=join_layer, seed=layers)
+    path = write_tiny_indexed(
+        tmp_path / "m", layers=layers, join_layer=join_layer, cls_layers=cls_layers, seed=layers
+    )
     model = CrossEncoder(path, precision="fp32")
     documents = some_documents(30)
     questions = ["how quick are we getting paid", text(random.Random(5), 40)]
@@ -155,7 +160,13 @@ def test_other_models_have_no_index(tiny_model: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"join_layer": 0}, {"join_layer": 4}, {"join_layer": None}, {"document_position": 400}],
+    [
+        {"join_layer": 0},
+        {"join_layer": 4},
+        {"join_layer": None},
+        {"cls_layers": 3},
+        {"document_position": 400},
+    ],
 )
 def test_a_configuration_that_cannot_be_is_refused(
     tmp_path: Path, change: dict[str, int | None]

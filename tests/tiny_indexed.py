@@ -17,7 +17,13 @@ JOIN_LAYER, DOCUMENT_POSITION = 2, 16
 
 
 def write_tiny_indexed(
-    folder: Path, *, layers: int = 4, join_layer: int = JOIN_LAYER, seed: int = 0, hidden: int = 32
+    folder: Path,
+    *,
+    layers: int = 4,
+    join_layer: int = JOIN_LAYER,
+    cls_layers: int = 1,
+    seed: int = 0,
+    hidden: int = 32,
 ) -> Path:
     """A model folder of the family indexed-bert."""
     write_tiny_model(folder, layers=layers, seed=seed, hidden=hidden)
@@ -26,6 +32,7 @@ def write_tiny_indexed(
         "model_type": "indexed-bert",
         "architectures": ["IndexedBertForSequenceClassification"],
         "join_layer": join_layer,
+        "cls_layers": cls_layers,
         "document_position": DOCUMENT_POSITION,
     }
     file.write_text(json.dumps(config))
@@ -74,7 +81,7 @@ def reference_logit(
     # Row i may read column j.
     one_way = apart | is_query[:, None]
     for index in range(config["num_hidden_layers"]):
-        layer = f"bert.encoder.layer.{index}"
+        layer, before = f"bert.encoder.layer.{index}", hidden
         query_rows, key, value = (
             linear(f"{layer}.attention.self.{part}", hidden)
             .view(len(ids), heads, -1)
@@ -91,5 +98,8 @@ def reference_logit(
         )
         wide = functional.gelu(linear(f"{layer}.intermediate.dense", hidden))
         hidden = norm(f"{layer}.output.LayerNorm", linear(f"{layer}.output.dense", wide) + hidden)
+        if index >= config["num_hidden_layers"] - config["cls_layers"]:
+            # Of the question's rows only the first goes on.
+            hidden[1:asked] = before[1:asked]
     pooled = torch.tanh(linear("bert.pooler.dense", hidden[:1]))
     return float(linear("classifier", pooled))

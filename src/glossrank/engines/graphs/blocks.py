@@ -18,6 +18,8 @@ MASKED = -1e9
 """Added to the attention logits of what must not be seen. Finite, because -inf minus -inf is NaN."""
 
 _SWAP_ROWS_AND_HEADS = (0, 2, 1, 3)
+# An end of a slice that is beyond every axis.
+_ALL = 2**31 - 1
 
 
 def _tanh_gelu(node: Any) -> Any:
@@ -76,6 +78,11 @@ def rows_of(table: WeightArray, numbers: Any) -> Any:
 def first_row(node: Any, *, axis: int = 1) -> Any:
     """Row 0 along ``axis``, which stays, with length 1."""
     return op.slice(node, axes(0), axes(1), axes(1), axes(axis))
+
+
+def other_rows(node: Any) -> Any:
+    """``[n, rows, ...]`` without row 0."""
+    return op.slice(node, axes(1), axes(_ALL), axes(1), axes(1))
 
 
 class Blocks:

@@ -16,6 +16,7 @@ from glossrank.engines.graphs.blocks import (
     first_row,
     ids_input,
     mask_input,
+    other_rows,
     row_numbers,
     rows_of,
 )
@@ -84,20 +85,24 @@ def join_graph(config: IndexedBertConfig, weights: dict[str, WeightArray]) -> ov
     parts = config.state_size // config.hidden_size
     stored = op.split(op.convert(states, "f32"), op.constant(np.int64(2)), parts).outputs()
     both = op.concat([for_each(question_mask, 4), mask], -1)
-    hidden = question
+    rows = hidden = question
     for index in range(config.join_layer, config.num_layers):
-        rows = first_row(hidden) if index == config.num_layers - 1 else hidden
+        narrow = index >= config.num_layers - config.cls_layers
+        rows = first_row(hidden) if narrow else hidden
         query = layers.query(rows, index)
         key, value = layers.key(hidden, index), layers.value(hidden, index)
         if index == config.join_layer:
             # Until here a single question is computed once, not once for each definition.
             rows, query, key, value = (for_each(node, 3) for node in (rows, query, key, value))
+            hidden = for_each(hidden, 3) if narrow else hidden
         place = 2 * (index - config.join_layer)
         key = op.concat([key, stored[place]], 1)
         value = op.concat([value, stored[place + 1]], 1)
-        hidden = layers.attend(rows, query, key, value, both, index)
+        rows = layers.attend(rows, query, key, value, both, index)
+        # The other rows stay as the last layer that computed them left them.
+        hidden = op.concat([rows, other_rows(hidden)], 1) if narrow else rows
     inputs = [question, question_mask, states, mask]
-    return ov.Model([head(config, layers.blocks, hidden)], inputs, "pairs")
+    return ov.Model([head(config, layers.blocks, rows)], inputs, "pairs")
 
 
 class _Layers:
