@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -56,6 +57,8 @@ def main() -> None:
     if level is not None:
         # Here, before any process is started: all that follow inherit it.
         isa.refuse_amx()
+    # So that an ordinary kill ends the workers and renders what there is, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(options, keys, contenders, level, variables)
     except (GlossrankError, PeerError) as error:

@@ -100,7 +100,8 @@ def measure(sizes: tuple[tuple[int, int, int], ...], seconds: float) -> dict[str
                         call = openvino_product(kind, size, kernels)
                     taken = best_seconds(call, seconds)
                 except RuntimeError as error:
-                    kernels.setdefault(f"{library} {kind}", str(error).splitlines()[-1][:200])
+                    reason = " ".join(str(error).split())[:200]
+                    kernels[f"{library} {kind}"] = f"failed: {reason}"
                     continue
                 by = f"{library}, {' x '.join(map(str, size))}"
                 tried.append({"flops": 2 * float(np.prod(size)) / taken, "by": by})

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glossrank import Glossary
+from glossrank.errors import OutputError
 from glossrank.model_names import PACKAGED_MODELS
 from glossrank.output import new_folder
 from suite.failures import PeerError
@@ -55,6 +56,7 @@ class Artifacts:
         self._groups = groups
         self._launcher = launcher
         self._folder = folder or PEERS_BUILD / "models"
+        self._made: dict[str, Path | PeerError] = {}
 
     def path(self, name: str) -> Path:
         """The folder of an artifact, which is made first if need be.
@@ -72,6 +74,18 @@ class Artifacts:
             if not packaged.is_dir():
                 raise PeerError(f"no packaged model is called {name!r}")
             return packaged
+        if name not in self._made:
+            try:
+                self._made[name] = self._make(name)
+            except (PeerError, OutputError) as error:
+                # Others need it too, and would only wait for the same failure.
+                self._made[name] = PeerError(str(error))
+        made = self._made[name]
+        if isinstance(made, PeerError):
+            raise made
+        return made
+
+    def _make(self, name: str) -> Path:
         target = self._folder / f"{name}-{self._fingerprint(name)}"
         if target.is_dir():
             return target

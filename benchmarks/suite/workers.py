@@ -27,6 +27,8 @@ _OFFLINE = {
     "DO_NOT_TRACK": "1",
 }
 LONGEST_REQUEST = 4 * 3600.0
+# Characters of a reason; some libraries put a page into an exception.
+_REASON = 500
 # Seconds for a process to leave by itself.
 _PATIENCE = 5.0
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -170,7 +172,8 @@ class Worker:
             raise PeerError(self._death())
         reply: dict[str, Any] = json.loads(line)
         if not reply.pop("ok"):
-            raise PeerError(str(reply["reason"]).splitlines()[0][:400])
+            lines = [line.strip() for line in str(reply["reason"]).splitlines() if line.strip()]
+            raise PeerError("; ".join(lines)[:_REASON])
         return reply
 
     def _death(self) -> str:
