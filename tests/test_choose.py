@@ -199,7 +199,7 @@ def test_options_that_exclude_each_other_are_refused(options: dict[str, Any], me
 
 def test_fp16_is_torchs_alone(full: Path) -> None:
     for options in ({}, {"backend": "onnx"}, {"backend": "openvino"}):
-        with pytest.raises(ValueError, match="'fp32' or 'bf16' where OpenVINO runs the model"):
+        with pytest.raises(ValueError, match="'bf16' or 'int8' where OpenVINO runs the model"):
             choose(full, precision="fp16", **options)
     assert choose(full, precision="fp16", backend="torch", device="cpu").engine.precision == "fp16"
 

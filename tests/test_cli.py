@@ -93,6 +93,7 @@ def test_json_is_one_document_and_nothing_else(tiny_model: Path) -> None:
     assert sorted(r["corpus_id"] for r in ranked["results"]) == [0, 1]
     assert {m["name"] for m in json.loads(glossrank("models", "--json").stdout)["models"]} == {
         "finance-terms",
+        "finance-terms-indexed",
         "minilm-l6-base",
     }
     described = json.loads(

@@ -264,7 +264,7 @@ def test_a_run_that_cannot_start_leaves_nothing(small_model: Path, tmp_path: Pat
     with pytest.raises(ModelFolderError, match="cut short"):
         train_listwise(DATA, base=broken, output=tmp_path / "new")
     other = write_family(tmp_path / "other", "roberta")
-    with pytest.raises(UnsupportedModelError, match="Train it with --recipe card"):
+    with pytest.raises(UnsupportedModelError, match="train it with --recipe card"):
         train_listwise(DATA, base=other, output=tmp_path / "new")
     for nothing in (
         TrainingSet(DATA.candidates, ()),

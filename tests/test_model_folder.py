@@ -212,7 +212,7 @@ def test_each_fault_has_its_error(
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32])
-def test_weights_of_every_float_type_become_fp32(
+def test_weights_of_every_float_type_keep_their_values(
     make_model: Callable[..., Path], dtype: Any
 ) -> None:
     folder = make_model()
@@ -220,7 +220,9 @@ def test_weights_of_every_float_type_become_fp32(
     save_file({k: v.astype(dtype) for k, v in exact.items()}, folder / "model.safetensors")
     weights = load_model_folder(folder).weights()
     for name, array in weights.items():
-        assert array.dtype == np.float32
+        # Matrices in fp16 are left to the compiler.
+        half = dtype == np.float16 and array.ndim > 1
+        assert array.dtype == (np.float16 if half else np.float32)
         np.testing.assert_array_equal(array, exact[name].astype(dtype).astype(np.float32))
 
 

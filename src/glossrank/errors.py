@@ -5,6 +5,7 @@
     │   ├── ClashError          two entries of a glossary have one id
     │   └── PairsError          one or more rows of a labelled-pairs file are wrong
     ├── OutputError             a result cannot be written where it was asked for
+    ├── IndexFileError          a saved index is broken, or of another glossary or model
     ├── ModelError
     │   ├── ModelNotFoundError  no such packaged name, folder or hub id
     │   ├── ModelFolderError    the folder is there, but a file in it is missing or broken
