@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from glossrank import CrossEncoder
 from glossrank.encoding import Batch, PairEncoder
 from glossrank.engines.openvino import OpenVINOEngine, cpu_has_bf16, resolve_precision
 from glossrank.model_folder import load_model_folder
@@ -143,3 +145,25 @@ def test_a_search_opens_no_connection_and_leaves_nothing_at_home(tmp_path: Path)
     )
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("isa", ["AVX2", "AVX512_CORE", "AVX512_CORE_VNNI"])
+def test_switched_off_instructions_leave_the_answers_right(isa: str) -> None:
+    program = (
+        "import sys, json; from glossrank import CrossEncoder\n"
+        "pairs = [('who owes us money?', d) for d in ('Sums customers owe.', 'Import duties.')]\n"
+        "kinds = ('fp32', 'auto', 'int8')\n"
+        "json.dump([CrossEncoder('finance-terms', precision=kind).logits(pairs).tolist()"
+        " for kind in kinds], sys.stdout)"
+    )
+    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": isa}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    pairs = [("who owes us money?", d) for d in ("Sums customers owe.", "Import duties.")]
+    wanted = CrossEncoder("finance-terms", precision="fp32").logits(pairs)
+    exact, default, whole = json.loads(done.stdout)
+    assert exact == pytest.approx(wanted, abs=1e-4)
+    # bf16 is switched off too.
+    assert default == exact
+    assert whole == pytest.approx(wanted, abs=0.2)

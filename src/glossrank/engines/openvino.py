@@ -35,13 +35,22 @@ def cpu_has_bf16(cpuinfo: Path = _CPUINFO) -> bool:
     """Whether the processor multiplies bf16 numbers itself (Linux on x86-64 only).
 
     With AMX-BF16 or AVX512-BF16; the latter gave 1.8 times the pairs of fp32 (benchmarks/LOG.md).
+    ``ONEDNN_MAX_CPU_ISA``, which OpenVINO's kernels obey, can switch both off.
     """
     if platform.machine() not in ("x86_64", "AMD64") or not cpuinfo.is_file():
+        return False
+    if not _allowed("BF16", "FP16", "AMX", "AVX10"):
         return False
     for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("flags"):
             return bool(_BF16_FLAGS & set(line.split()))
     return False
+
+
+def _allowed(*parts: str) -> bool:
+    """Whether ``ONEDNN_MAX_CPU_ISA`` is not set, or names a set of instructions with one of these."""
+    name = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    return name in ("", "ALL", "DEFAULT") or any(part in name for part in parts)
 
 
 def resolve_precision(precision: Precision) -> ResolvedPrecision:
@@ -73,7 +82,9 @@ def compile_graph(model: ov.Model, precision: ResolvedPrecision) -> ov.CompiledM
     rest = precision
     if precision == "int8":
         quantise_weights(model)
-        options["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = str(GROUP)
+        # Below AVX-512 and without VNNI only the weights can be whole numbers.
+        inputs = _allowed("VNNI", "AVX512", "AVX10")
+        options["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = str(GROUP if inputs else 0)
         rest = resolve_precision("auto")
     options["INFERENCE_PRECISION_HINT"] = "bf16" if rest == "bf16" else "f32"
     return ov.Core().compile_model(model, "CPU", options)
