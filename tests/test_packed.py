@@ -28,13 +28,15 @@ def nothing(values: torch.Tensor) -> torch.Tensor:
 
 def encoded(folder: Path, pairs: Sequence[tuple[str, str]] = PAIRS) -> Batch:
     loaded = load_model_folder(folder)
-    encoder = PairEncoder(loaded.tokenizer(), max_length=loaded.max_length)
+    encoder = PairEncoder(loaded.tokenizer, max_length=loaded.max_length)
     return next(encoder.batches(pairs, token_budget=10_000))
 
 
-def packed(folder: Path, dtype: torch.dtype = torch.float32) -> PackedBert:
+def packed(
+    folder: Path, dtype: torch.dtype = torch.float32, *, frozen_layers: int = 0
+) -> PackedBert:
     loaded = load_model_folder(folder)
-    return PackedBert(loaded.config, loaded.weights(), dtype)
+    return PackedBert(loaded.config, loaded.weights(), dtype, frozen_layers=frozen_layers)
 
 
 def reference(folder: Path) -> BertForSequenceClassification:
@@ -55,13 +57,13 @@ def their_logits(model: BertForSequenceClassification, batch: Batch) -> torch.Te
     return logits
 
 
-@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize(("layers", "frozen"), [(1, 0), (3, 0), (3, 2), (1, 1)])
 def test_logits_and_gradients_are_those_of_transformers(
-    make_model: Callable[..., Path], layers: int
+    make_model: Callable[..., Path], layers: int, frozen: int
 ) -> None:
     folder = make_model(layers=layers)
     batch = encoded(folder)
-    ours, theirs = packed(folder), reference(folder)
+    ours, theirs = packed(folder, frozen_layers=frozen), reference(folder)
     logits = ours.logits(lay_out(batch, ours.config.num_heads), nothing)
     expected = their_logits(theirs, batch)
     assert np.ptp(expected.detach().numpy()) > 0.1
@@ -76,7 +78,10 @@ def test_logits_and_gradients_are_those_of_transformers(
         seen.update(names)
         gradient = torch.cat([found[n].grad for n in names])
         torch.testing.assert_close(tensor.grad, gradient, atol=1e-5, rtol=1e-4)
-    assert seen == {name for name in found if "embeddings" not in name}
+    # The last layer is always trained.
+    stay = ("embeddings", *(f"layer.{number}." for number in range(min(frozen, layers - 1))))
+    assert seen == {name for name in found if not any(part in name for part in stay)}
+    assert ours.state().keys() == found.keys()
 
 
 def test_a_pair_does_not_depend_on_its_neighbours(tiny_model: Path) -> None:

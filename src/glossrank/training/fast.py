@@ -5,7 +5,7 @@ epoch, binary cross-entropy, AdamW, the learning rate's linear way to 0, clipped
 dropout in the same places. What is left out or done otherwise, for speed on a CPU:
 
 - bf16 arithmetic with fp32 master weights, where the CPU has bf16; fp32 elsewhere;
-- the embeddings stay as they are in the base;
+- the embeddings and the lowest layers stay as they are in the base;
 - no padding outside attention, and plain attention (``packed.py``);
 - masks of dropout from numbers that are drawn once (``dropout.py``).
 """
@@ -58,13 +58,15 @@ class FastStudent:
         self.base = base
         self._recipe = recipe
         folder = load_model_folder(base)
-        self._encoder = PairEncoder(folder.tokenizer(), max_length=folder.max_length)
+        self._encoder = PairEncoder(folder.tokenizer, max_length=folder.max_length)
         questions = self._encoder.tokenize([pair.question for pair in pairs])
         documents = self._encoder.tokenize([pair.document for pair in pairs])
         self._encoded = list(zip(questions, documents, strict=True))
         self._labels = torch.tensor([pair.label for pair in pairs], dtype=torch.float32)
         dtype = _TYPES[precision]
-        self._model = PackedBert(folder.config, folder.weights(), dtype)
+        self._model = PackedBert(
+            folder.config, folder.weights(), dtype, frozen_layers=recipe.frozen_layers
+        )
         self._drop = Dropout(recipe.dropout, seed=recipe.seed, dtype=dtype)
         settings = AdamSettings(
             learning_rate=recipe.learning_rate,

@@ -87,7 +87,7 @@ def _hyperparameters(run: FastRun) -> str:
 
 - Optimizer: AdamW (fused); learning rate falling linearly to 0 after the warm-up
 - Arithmetic: {_ARITHMETIC[run.precision]}
-- Embeddings: not trained, those of the base
+- Not trained, those of the base: the embeddings and the lowest layers (`frozen_layers`)
 - Dropout: {dropout}
 - Batches: drawn at random, every pair once an epoch, without padding outside attention
 - Steps: {run.steps}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from glossrank.engines.openvino import Precision, resolve_precision
 from glossrank.errors import InputError
+from glossrank.folder_files import WEIGHTS_FILE
 from glossrank.judgments import LabelledPair
-from glossrank.model_folder import WEIGHTS_FILE
 from glossrank.model_names import find_folder
 from glossrank.output import refuse_existing
 from glossrank.training.loop import Outcome

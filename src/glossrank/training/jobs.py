@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 from glossrank.calibration import CALIBRATION_FILE
 from glossrank.errors import InputError, TrainingInterruptedError
+from glossrank.folder_files import WEIGHTS_FILE
 from glossrank.glossary import Glossary
 from glossrank.judgments import LabelledPair, is_questions_file, read_pairs, read_questions
-from glossrank.model_folder import WEIGHTS_FILE, load_model_folder
+from glossrank.model_folder import load_model_folder
 from glossrank.model_names import find_folder
 from glossrank.training.card import model_card
 from glossrank.training.card_parts import EvaluationTable

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glossrank.errors import InputError
-from glossrank.model_folder import WEIGHTS_FILE
+from glossrank.folder_files import WEIGHTS_FILE
 from glossrank.model_names import find_folder
 from glossrank.output import refuse_existing
 from glossrank.training.examples import TeacherGroup, TrainingSet

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 from glossrank.architectures.bert import BertConfig
 from glossrank.errors import TrainingInterruptedError, UnsupportedModelError
-from glossrank.model_folder import CONFIG_FILE, load_model_folder
+from glossrank.folder_files import CONFIG_FILE
+from glossrank.model_folder import load_model_folder
 from glossrank.output import cannot_write, new_folder
 from glossrank.training.loop import Outcome, Trained, find_checkpoints
 from glossrank.training.work import is_full_disk, prepare_work

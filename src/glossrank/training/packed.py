@@ -115,11 +115,12 @@ class _Gather(torch.autograd.Function):
 
 
 class PackedBert:
-    """A BERT with one label whose embeddings are frozen.
+    """A BERT with one label whose embeddings are frozen, and lower layers if that is asked for.
 
     Args:
         weights: checked arrays by transformers' names.
         dtype: what it computes in; logits are fp32 all the same.
+        frozen_layers: how many of the lowest layers are not trained; the last one always is.
 
     Attributes:
         masters: the trained tensors in fp32, by transformers' names, but with the three
@@ -129,33 +130,50 @@ class PackedBert:
     """
 
     def __init__(
-        self, config: ModelConfig, weights: Mapping[str, WeightArray], dtype: torch.dtype
+        self,
+        config: ModelConfig,
+        weights: Mapping[str, WeightArray],
+        dtype: torch.dtype,
+        *,
+        frozen_layers: int = 0,
     ) -> None:
         self.config = config
         self._dtype = dtype
+        self._frozen_layers = min(frozen_layers, config.num_layers - 1)
         tensors = {
             name: torch.from_numpy(array.astype(np.float32)) for name, array in weights.items()
         }
-        self._frozen = {
+        self._embeddings = {
             name: value for name, value in tensors.items() if name.startswith(_EMBEDDINGS)
         }
-        self.masters: dict[str, torch.Tensor] = {}
+        layers = {}
         for name, value in tensors.items():
             joined, part = _joined_name(name)
-            if name in self._frozen or part not in (None, _PARTS[0]):
+            if name in self._embeddings or part not in (None, _PARTS[0]):
                 continue
             if part is not None:
                 value = torch.cat([tensors[name.replace(_PARTS[0], other)] for other in _PARTS])
-            self.masters[joined] = value.requires_grad_(True)
+            layers[joined] = value
+        self._fixed = {name: value for name, value in layers.items() if self._is_frozen(name)}
+        self.masters = {
+            name: value.requires_grad_(True)
+            for name, value in layers.items()
+            if name not in self._fixed
+        }
         self.live = {
             name: master if dtype == torch.float32 else master.detach().to(dtype).requires_grad_()
             for name, master in self.masters.items()
         }
+        self._used = {**self.live, **{name: value.to(dtype) for name, value in self._fixed.items()}}
+
+    def _is_frozen(self, name: str) -> bool:
+        parts = name.split(".")
+        return parts[:3] == ["bert", "encoder", "layer"] and int(parts[3]) < self._frozen_layers
 
     def state(self) -> dict[str, torch.Tensor]:
         """All fp32 tensors, frozen ones included, by transformers' names."""
-        state = dict(self._frozen)
-        for name, master in self.masters.items():
+        state = dict(self._embeddings)
+        for name, master in (*self.masters.items(), *self._fixed.items()):
             if ".qkv." in name:
                 for part, value in zip(_PARTS, master.detach().chunk(3), strict=True):
                     state[name.replace("qkv", part)] = value
@@ -167,13 +185,19 @@ class PackedBert:
         """fp32 ``[pairs]`` with gradients, in the batch's order.
 
         Args:
-            drop: applied where BERT has dropout.
+            drop: applied where BERT has dropout, from the first trained layer's input on.
         """
-        hidden = drop(self._embed(layout))
+        hidden = self._embed(layout)
         mask = layout.mask.to(self._dtype)
         last = self.config.num_layers - 1
         three, one = layout.places_of(3), layout.places_of(1)
-        for index in range(last):
+        with torch.no_grad():
+            for index in range(self._frozen_layers):
+                name = f"bert.encoder.layer.{index}"
+                context = self._attend(hidden, layout, mask, name, three, one, _keep)
+                hidden = self._rest_of_layer(context, hidden, name, _keep)
+        hidden = drop(hidden)
+        for index in range(self._frozen_layers, last):
             name = f"bert.encoder.layer.{index}"
             context = self._attend(hidden, layout, mask, name, three, one, drop)
             hidden = self._rest_of_layer(context, hidden, name, drop)
@@ -185,12 +209,12 @@ class PackedBert:
 
     def _embed(self, layout: Layout) -> torch.Tensor:
         def rows(kind: str, at: torch.Tensor) -> torch.Tensor:
-            return self._frozen[f"{_EMBEDDINGS}{kind}_embeddings.weight"].index_select(0, at)
+            return self._embeddings[f"{_EMBEDDINGS}{kind}_embeddings.weight"].index_select(0, at)
 
         total = rows("word", layout.ids) + rows("token_type", layout.types)
         total = total + rows("position", layout.positions)
         name = f"{_EMBEDDINGS}LayerNorm"
-        gain, bias = self._frozen[f"{name}.weight"], self._frozen[f"{name}.bias"]
+        gain, bias = self._embeddings[f"{name}.weight"], self._embeddings[f"{name}.bias"]
         return functional.layer_norm(total, gain.shape, gain, bias, self.config.layer_norm_eps).to(
             self._dtype
         )
@@ -216,7 +240,7 @@ class PackedBert:
     ) -> torch.Tensor:
         """``[pairs, hidden]``: the context of each pair's [CLS]."""
         size, qkv = self.config.hidden_size, f"{name}.attention.self.qkv"
-        weight, bias = self.live[f"{qkv}.weight"], self.live[f"{qkv}.bias"]
+        weight, bias = self._used[f"{qkv}.weight"], self._used[f"{qkv}.bias"]
         first = hidden.index_select(0, layout.first)
         query = functional.linear(first, weight[:size], bias[:size])
         others = functional.linear(hidden, weight[size:], bias[size:])
@@ -255,11 +279,15 @@ class PackedBert:
         return self._norm(output, f"{name}.output.LayerNorm")
 
     def _linear(self, rows: torch.Tensor, name: str) -> torch.Tensor:
-        return functional.linear(rows, self.live[f"{name}.weight"], self.live[f"{name}.bias"])
+        return functional.linear(rows, self._used[f"{name}.weight"], self._used[f"{name}.bias"])
 
     def _norm(self, rows: torch.Tensor, name: str) -> torch.Tensor:
-        gain, bias = self.live[f"{name}.weight"], self.live[f"{name}.bias"]
+        gain, bias = self._used[f"{name}.weight"], self._used[f"{name}.bias"]
         return functional.layer_norm(rows, gain.shape, gain, bias, self.config.layer_norm_eps)
+
+
+def _keep(values: torch.Tensor) -> torch.Tensor:
+    return values
 
 
 def _joined_name(name: str) -> tuple[str, str | None]:

@@ -84,11 +84,15 @@ class FastRecipe:
     """The recipe ``--recipe fast``: the card's hyperparameters in a loop of glossrank's own.
 
     Names and defaults are those of :class:`Recipe`. What differs is in ``fast.py``: bf16
-    arithmetic, frozen embeddings, and where the random numbers of dropout come from.
+    arithmetic, frozen embeddings and lower layers, and where the random numbers of dropout come
+    from.
 
     Attributes:
         dropout: share that is dropped in all the places where BERT drops. The card has no such
             hyperparameter: its run takes the shares from the base's ``config.json``, 0.1.
+        frozen_layers: the lowest layers that stay as they are in the base, all but the last one
+            at most. Two of six take a quarter of the time away and nothing from the ranking
+            (benchmarks/LOG.md).
     """
 
     per_device_train_batch_size: int = Recipe.per_device_train_batch_size
@@ -101,6 +105,7 @@ class FastRecipe:
     num_train_epochs: float = Recipe.num_train_epochs
     warmup_steps: float = Recipe.warmup_steps
     dropout: float = 0.1
+    frozen_layers: int = 2
     seed: int = Recipe.seed
 
     def __post_init__(self) -> None:
@@ -116,6 +121,7 @@ class FastRecipe:
             "adam_beta1": (0, 0.9999),
             "adam_beta2": (0, 0.99999),
             "dropout": (0, 0.9),
+            "frozen_layers": (0, 200),
         }
         _check_limits(self, limits)
 

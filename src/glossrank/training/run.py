@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from glossrank.errors import InputError, TrainingInterruptedError
+from glossrank.folder_files import CONFIG_FILE
 from glossrank.judgments import LabelledPair
-from glossrank.model_folder import CONFIG_FILE, load_model_folder
+from glossrank.model_folder import load_model_folder
 from glossrank.model_names import find_folder
 from glossrank.output import cannot_write, new_folder, refuse_existing
 from glossrank.training.recipe import Recipe

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glossrank.errors import InputError
+from glossrank.folder_files import CONFIG_FILE, WEIGHTS_FILE
 from glossrank.fusion import FITTED_FILES
-from glossrank.model_folder import CONFIG_FILE, WEIGHTS_FILE
 
 if TYPE_CHECKING:
     import torch
