@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from glossrank.errors import GlossrankError
-from glossrank.model_folder import WEIGHTS_FILE, ModelFolder, load_model_folder
+from glossrank.folder_files import WEIGHTS_FILE
+from glossrank.model_folder import ModelFolder, load_model_folder
 from glossrank.model_names import DEFAULT_MODEL, PACKAGED_MODELS
 from suite import isa, machine, plots, report, results, stream_file, workloads
 from suite.artifacts import Artifacts

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from glossrank.folder_files import WEIGHTS_FILE
 from glossrank.fusion import FITTED_FILES
-from glossrank.model_folder import WEIGHTS_FILE, load_model_folder
+from glossrank.model_folder import load_model_folder
 from glossrank.output import new_folder
 
 COPIED = (".json", ".txt")

@@ -44,7 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = load_model_folder(options.teacher)
     engine = OpenVINOEngine(folder, precision=options.precision)
-    encoder = PairEncoder(folder.tokenizer(), max_length=MAX_LENGTH)
+    encoder = PairEncoder(folder.tokenizer, max_length=MAX_LENGTH)
     done = finished_groups(options.output)
     with options.groups.open(encoding="utf-8") as lines, options.output.open("a") as out:
         rest = islice(lines, done, None)

@@ -30,7 +30,8 @@ from torch.nn import functional
 from glossrank.architectures.indexed_bert import IndexedBertConfig
 from glossrank.encoding import PairEncoder, plan_batches
 from glossrank.engines.graphs.blocks import MASKED
-from glossrank.model_folder import CONFIG_FILE, load_model_folder
+from glossrank.folder_files import CONFIG_FILE
+from glossrank.model_folder import load_model_folder
 from glossrank.model_names import DEFAULT_MODEL, PACKAGED_MODELS
 from glossrank.training.augment import case, typo
 from glossrank.training.examples import TeacherGroup, read_teacher_groups
@@ -56,7 +57,7 @@ class IndexedStudent(Student):
     ) -> None:
         super().__init__(base, recipe, steps)
         self.join_layer, self.both_ways = join_layer, both_ways
-        tokenizer = load_model_folder(base).tokenizer()
+        tokenizer = load_model_folder(base).tokenizer
         self._encoder = PairEncoder(tokenizer, max_length=512)
         self._layers = self.model.bert.encoder.layer
 

@@ -61,7 +61,7 @@ def test_there_are_texts_enough_for_the_full_sizes(texts: workloads.Texts) -> No
 def test_tokens_are_the_tokenizers_own(
     counter: workloads.TokenCounter, made: dict[str, workloads.Workload]
 ) -> None:
-    tokenizer = load_model_folder(PACKAGED_MODELS / DEFAULT_MODEL).tokenizer()
+    tokenizer = load_model_folder(PACKAGED_MODELS / DEFAULT_MODEL).tokenizer
     tokenizer.no_padding()
     tokenizer.enable_truncation(workloads.MAX_TOKENS)
     pairs = [*workloads.pairs_of(made["check"].groups), ("long " * 700, "longer " * 900)]

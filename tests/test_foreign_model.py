@@ -103,7 +103,7 @@ def test_the_network_is_not_looked_at(make_model: Callable[..., Path]) -> None:
     assert model.config.activation == "torch.nn.modules.activation.Tanh"
     assert model.config.pad_token_id == 0
     assert model.max_length == model.config.max_positions == 64
-    assert model.tokenizer().get_vocab_size() > 0
+    assert model.tokenizer.get_vocab_size() > 0
 
 
 def test_a_tokenizer_without_special_tokens_will_do(make_model: Callable[..., Path]) -> None:

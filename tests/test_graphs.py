@@ -41,7 +41,7 @@ def reference_logits(folder: Path, pairs: list[tuple[str, str]]) -> np.ndarray:
     assert not loaded["missing_keys"]
     assert not loaded["unexpected_keys"]
     reference.eval()
-    encoder = PairEncoder(model.tokenizer(), max_length=model.max_length)
+    encoder = PairEncoder(model.tokenizer, max_length=model.max_length)
     logits = np.full(len(pairs), np.nan, dtype=np.float32)
     with torch.inference_mode():
         for batch in encoder.batches(pairs, max_pairs=1):

@@ -84,3 +84,40 @@ def test_a_tensor_by_two_names_is_refused(tmp_path: Path) -> None:
     save_file(weights, file)
     with pytest.raises(ModelFolderError, match=r"one tensor 'bert\.embeddings\.LayerNorm\.weight'"):
         load_model_folder(folder).weights()
+
+
+@pytest.mark.parametrize("spaces", range(8))
+def test_a_header_of_any_length_gives_the_same_numbers(
+    make_model: Callable[..., Path], spaces: int
+) -> None:
+    folder = make_model()
+    file = folder / "model.safetensors"
+    expected = load_file(file)
+    content = file.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = content[8:end].rstrip() + b" " * spaces
+    file.write_bytes(len(header).to_bytes(8, "little") + header + content[end:])
+    weights = load_model_folder(folder).weights()
+    assert weights.keys() == expected.keys()
+    for name, array in weights.items():
+        assert array.flags.aligned
+        np.testing.assert_array_equal(array, expected[name])
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, -np.nan])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_number_that_is_not_finite_is_found_wherever_it_is(
+    make_model: Callable[..., Path], dtype: type, number: float
+) -> None:
+    folder = make_model(hidden=64)
+    file = folder / "model.safetensors"
+    weights = {name: array.astype(dtype) for name, array in load_file(file).items()}
+    # The largest finite number is one.
+    table = weights["bert.embeddings.word_embeddings.weight"]
+    table[-1, -1] = np.finfo(np.float16).max
+    save_file(weights, file)
+    load_model_folder(folder).weights()
+    table[-1, -1] = number
+    save_file(weights, file)
+    with pytest.raises(ModelFolderError, match="NaN or infinity"):
+        load_model_folder(folder).weights()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import os
 import platform
@@ -12,11 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
 from glossrank import CrossEncoder
 from glossrank.encoding import Batch, PairEncoder
-from glossrank.engines.openvino import OpenVINOEngine, cpu_has_bf16, resolve_precision
+from glossrank.engines.openvino import (
+    OpenVINOEngine,
+    Precision,
+    cpu_has_bf16,
+    resolve_precision,
+)
 from glossrank.model_folder import load_model_folder
 from tests.conftest import WORDS
 
@@ -38,7 +45,7 @@ def random_pairs(seed: int, most: int, count: int = 12) -> list[tuple[str, str]]
 def engine_logits(folder: Path, pairs: list[tuple[str, str]], *, budget: int = 1000) -> np.ndarray:
     model = load_model_folder(folder)
     engine = OpenVINOEngine(model, precision="fp32")
-    encoder = PairEncoder(model.tokenizer(), max_length=model.max_length)
+    encoder = PairEncoder(model.tokenizer, max_length=model.max_length)
     logits = np.full(len(pairs), np.nan, dtype=np.float32)
     for batch in encoder.batches(pairs, token_budget=budget):
         logits[batch.rows] = engine.logits(batch)
@@ -51,7 +58,7 @@ def torch_logits(folder: Path, pairs: list[tuple[str, str]]) -> np.ndarray:
     reference = AutoModelForSequenceClassification.from_pretrained(
         folder, dtype=torch.float32
     ).eval()
-    encoder = PairEncoder(model.tokenizer(), max_length=model.max_length)
+    encoder = PairEncoder(model.tokenizer, max_length=model.max_length)
     logits = np.full(len(pairs), np.nan, dtype=np.float32)
     with torch.inference_mode():
         for batch in encoder.batches(pairs, max_pairs=1):
@@ -85,7 +92,7 @@ def test_scores_do_not_depend_on_the_batch(tiny_model: Path) -> None:
 def test_one_engine_serves_several_threads(tiny_model: Path) -> None:
     model = load_model_folder(tiny_model)
     engine = OpenVINOEngine(model, precision="fp32")
-    encoder = PairEncoder(model.tokenizer(), max_length=64)
+    encoder = PairEncoder(model.tokenizer, max_length=64)
     batches = [next(iter(encoder.batches(random_pairs(seed, 20, count=4)))) for seed in range(24)]
     expected = [engine.logits(batch) for batch in batches]
     with ThreadPoolExecutor(8) as pool:
@@ -145,6 +152,35 @@ def test_a_search_opens_no_connection_and_leaves_nothing_at_home(tmp_path: Path)
     )
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_converter_that_is_not_imported_is_there_when_asked_for() -> None:
+    program = (
+        "import sys; from glossrank import CrossEncoder; import openvino\n"
+        "assert 'openvino.tools.ovc' not in sys.modules\n"
+        "from openvino import convert_model; import openvino.tools.ovc as real\n"
+        "assert convert_model is real.convert_model is openvino.convert_model\n"
+        "assert not hasattr(openvino, 'nothing')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+@pytest.mark.parametrize("stored", [np.float16, np.float32])
+def test_a_loaded_model_does_not_need_its_file(
+    make_model: Callable[..., Path], stored: type, precision: Precision
+) -> None:
+    folder = make_model(hidden=64)
+    file = folder / "model.safetensors"
+    save_file({k: v.astype(stored) for k, v in load_file(file).items()}, file)
+    model = CrossEncoder(folder, precision=precision)
+    expected = model.logits([("who owes us", "cash")])
+    gc.collect()
+    assert str(file) not in Path("/proc/self/maps").read_text()
+    file.write_bytes(b"")
+    np.testing.assert_array_equal(model.logits([("who owes us", "cash")]), expected)
 
 
 @pytest.mark.parametrize("isa", ["AVX2", "AVX512_CORE", "AVX512_CORE_VNNI"])

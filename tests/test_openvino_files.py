@@ -27,7 +27,7 @@ def file_logits(
 ) -> np.ndarray:
     model = load_foreign_model(folder)
     engine = engine_of(file, folder, precision)
-    encoder = PairEncoder(model.tokenizer(), max_length=model.max_length)
+    encoder = PairEncoder(model.tokenizer, max_length=model.max_length)
     logits = np.full(len(pairs), np.nan, dtype=np.float32)
     for batch in encoder.batches(pairs):
         logits[batch.rows] = engine.logits(batch)
@@ -76,7 +76,7 @@ def test_inputs_are_known_by_name_in_any_order(
     tiny_model: Path, tmp_path: Path, inputs: tuple[str, ...], kind: int
 ) -> None:
     model = load_foreign_model(tiny_model)
-    batch = next(PairEncoder(model.tokenizer(), max_length=64).batches(random_pairs(1, 20)))
+    batch = next(PairEncoder(model.tokenizer, max_length=64).batches(random_pairs(1, 20)))
     wanted = bag_logits(batch, types="token_type_ids" in inputs)
     network = bag_onnx(inputs=inputs, kind=kind)
     for file in (
@@ -103,7 +103,7 @@ def test_padding_has_the_id_of_the_configuration(
 def test_one_engine_serves_several_threads(files: dict[str, Path], tiny_model: Path) -> None:
     model = load_foreign_model(tiny_model)
     engine = engine_of(files["onnx"], tiny_model)
-    encoder = PairEncoder(model.tokenizer(), max_length=64)
+    encoder = PairEncoder(model.tokenizer, max_length=64)
     batches = [next(encoder.batches(random_pairs(seed, 20, count=4))) for seed in range(16)]
     expected = [engine.logits(batch) for batch in batches]
     with ThreadPoolExecutor(8) as pool:

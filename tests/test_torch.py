@@ -39,7 +39,7 @@ def torch_engine_logits(
 ) -> tuple[np.ndarray, TorchEngine]:
     model = load_foreign_model(folder)
     engine = TorchEngine(model, **options)
-    encoder = PairEncoder(model.tokenizer(), max_length=model.max_length)
+    encoder = PairEncoder(model.tokenizer, max_length=model.max_length)
     logits = np.full(len(pairs), np.nan, dtype=np.float32)
     for batch in encoder.batches(pairs, token_budget=engine.token_budget):
         found = engine.logits(batch)
@@ -53,7 +53,7 @@ def alone_logits(folder: Path, pairs: list[tuple[str, str]], *, types: bool) -> 
     """transformers' own logits, one pair at a time, so without padding."""
     model = load_foreign_model(folder)
     network = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
-    encoder = PairEncoder(model.tokenizer(), max_length=model.max_length)
+    encoder = PairEncoder(model.tokenizer, max_length=model.max_length)
     logits = np.full(len(pairs), np.nan, dtype=np.float32)
     with torch.inference_mode():
         for batch in encoder.batches(pairs, max_pairs=1):
@@ -142,7 +142,7 @@ def test_a_gpu_gives_what_the_cpu_gives(folders: dict[str, Path], kind: str) -> 
 def test_one_engine_serves_several_threads(folders: dict[str, Path]) -> None:
     model = load_foreign_model(folders["deberta-v2"])
     engine = TorchEngine(model, precision="fp32", device="cpu")
-    encoder = PairEncoder(model.tokenizer(), max_length=64)
+    encoder = PairEncoder(model.tokenizer, max_length=64)
     batches = [next(encoder.batches(random_pairs(seed, 20, count=4))) for seed in range(16)]
     expected = [engine.logits(batch) for batch in batches]
     with ThreadPoolExecutor(8) as pool:

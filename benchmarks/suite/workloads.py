@@ -118,7 +118,7 @@ class TokenCounter:
     """Counts the tokens of pairs as the model reads them, cut to 512 like every contender's."""
 
     def __init__(self, model: ModelFolder) -> None:
-        self._encoder = PairEncoder(model.tokenizer(), max_length=MAX_TOKENS)
+        self._encoder = PairEncoder(model.tokenizer, max_length=MAX_TOKENS)
         self._known: dict[str, int] = {}
 
     def count(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.int32]:

@@ -8,61 +8,32 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
-import logging
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glossrank import activations
 from glossrank.calibration import Calibration, load_calibration
+from glossrank.call_arguments import Pair, as_pairs, file_name_of, refuse_options, renamed
 from glossrank.encoding import Batch, IntArray, PairEncoder
 from glossrank.engines.choose import Backend, Wanted, choose_engine
 from glossrank.engines.engine import AnyPrecision, Engine
 from glossrank.engines.indexed import IndexedEngine
 from glossrank.engines.int8 import INT8_MARGIN
 from glossrank.errors import MissingExtraError, ModelFolderError
-from glossrank.fusion import FITTED_FILES
-from glossrank.model_folder import (
+from glossrank.folder_files import (
     CONFIG_FILE,
-    SENTENCE_TRANSFORMERS_FILE,
-    TOKENIZER_CONFIG_FILE,
     TOKENIZER_FILE,
 )
+from glossrank.fusion import FITTED_FILES
 from glossrank.model_names import find_folder
-from glossrank.output import new_folder
+from glossrank.saved_model import save_model
 
-logger = logging.getLogger(__name__)
-
-Pair: TypeAlias = Sequence[str]
 FloatArray = NDArray[np.float32]
-P = ParamSpec("P")
-R = TypeVar("R")
-
-# What belongs to a model; a folder may hold checkpoints and logs besides.
-_SAVED_ENDINGS = (".json", ".txt", ".md", ".safetensors")
-
-
-def _renamed(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Also accept the older names of keyword arguments, as sentence-transformers does."""
-
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        @functools.wraps(function)
-        def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-            for old, new in names.items():
-                if old in kwargs:
-                    value = kwargs.pop(old)
-                    kwargs.setdefault(new, value)
-            return function(*args, **kwargs)
-
-        return wrapper
-
-    return decorate
 
 
 class CrossEncoder:
@@ -102,7 +73,7 @@ class CrossEncoder:
             that is not here.
     """
 
-    @_renamed(
+    @renamed(
         model_name="model_name_or_path",
         automodel_args="model_kwargs",
         tokenizer_args="tokenizer_kwargs",
@@ -132,11 +103,11 @@ class CrossEncoder:
     ) -> None:
         wanted = Wanted(
             backend=backend,
-            file_name=_file_name(model_kwargs),
+            file_name=file_name_of(model_kwargs),
             device=None if device is None else str(device),
             precision=precision,
         )
-        _refuse_options(
+        refuse_options(
             processor_kwargs=processor_kwargs,
             tokenizer_kwargs=tokenizer_kwargs,
             config_kwargs=config_kwargs,
@@ -159,7 +130,7 @@ class CrossEncoder:
             if activation_fn is None
             else activations.from_callable(activation_fn)
         )
-        self.encoder = PairEncoder(self._folder.tokenizer(), max_length=self._folder.max_length)
+        self.encoder = PairEncoder(self._folder.tokenizer, max_length=self._folder.max_length)
         if max_length is not None:
             self.max_seq_length = max_length
 
@@ -243,7 +214,7 @@ class CrossEncoder:
         """The folder that the model was read from."""
         return self._folder.path
 
-    @_renamed(sentences="inputs", activation_fct="activation_fn")
+    @renamed(sentences="inputs", activation_fct="activation_fn")
     def predict(
         self,
         inputs: Sequence[Pair] | Pair | NDArray[Any] | None = None,
@@ -288,7 +259,7 @@ class CrossEncoder:
         self._refuse_other_device(device)
         if batch_size is not None and batch_size <= 0:
             raise ValueError(f"batch_size must be a positive integer, got {batch_size}.")
-        pairs, single = _as_pairs(inputs)
+        pairs, single = as_pairs(inputs)
         activation = (
             self.activation_fn
             if activation_fn is None
@@ -358,7 +329,7 @@ class CrossEncoder:
         """Scores as Python floats: the call that LangChain's ``CrossEncoderReranker`` makes."""
         return [float(score) for score in self.predict(text_pairs)]
 
-    @_renamed(activation_fct="activation_fn")
+    @renamed(activation_fct="activation_fn")
     def rank(
         self,
         query: str,
@@ -437,76 +408,18 @@ class CrossEncoder:
         Raises:
             OutputError: the folder exists and is not empty, or cannot be written.
         """
-        with new_folder(Path(path)) as folder:
-            for file in sorted(self._folder.path.iterdir()):
-                if file.suffix in _SAVED_ENDINGS:
-                    shutil.copyfile(file, folder / file.name)
-            for file in self._chosen.files:
-                copy = folder / file.relative_to(self._folder.path)
-                copy.parent.mkdir(exist_ok=True)
-                shutil.copyfile(file, copy)
-            if self.max_seq_length != self._folder.max_length:
-                _change_json(folder / TOKENIZER_CONFIG_FILE, model_max_length=self.max_seq_length)
-            name = activations.to_name(self.activation_fn)
-            if name is None:
-                logger.warning(
-                    "activation_fn is a function of yours and cannot be saved; the model keeps the saved one."
-                )
-                return
-            saved = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-            own = saved.get("sentence_transformers") or {}
-            _change_json(folder / CONFIG_FILE, sentence_transformers={**own, "activation_fn": name})
-            if (folder / SENTENCE_TRANSFORMERS_FILE).is_file():
-                _change_json(folder / SENTENCE_TRANSFORMERS_FILE, activation_fn=name)
+        save_model(
+            self._chosen,
+            Path(path),
+            max_length=self.max_seq_length,
+            activation=activations.to_name(self.activation_fn),
+        )
 
 
 def _contenders(logits: FloatArray, top_k: int) -> NDArray[np.int64]:
     """Rows, ascending, that may be among the first ``top_k`` once they are computed exactly."""
     last = np.partition(logits, -top_k)[-top_k]
     return np.flatnonzero(logits >= last - INT8_MARGIN * np.std(logits))
-
-
-def _change_json(file: Path, **changes: Any) -> None:
-    content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    file.write_text(json.dumps({**content, **changes}, indent=2) + "\n", encoding="utf-8")
-
-
-def _file_name(model_kwargs: dict[str, Any] | None) -> str | None:
-    """The one key of sentence-transformers' ``model_kwargs`` that means something here."""
-    others = {key: value for key, value in (model_kwargs or {}).items() if key != "file_name"}
-    if others:
-        raise ValueError(f"model_kwargs must be empty but for 'file_name', got {others!r}.")
-    name = (model_kwargs or {}).get("file_name")
-    return None if name is None else str(name)
-
-
-def _refuse_options(**options: dict[str, Any] | None) -> None:
-    for name, value in options.items():
-        if value:
-            raise ValueError(
-                f"{name} must be empty: glossrank reads everything from the model folder, got {value!r}."
-            )
-
-
-def _as_pairs(inputs: Any) -> tuple[list[tuple[str, str]], bool]:
-    """Pairs as tuples, and whether the caller gave a single pair."""
-    if inputs is None:
-        raise TypeError("predict() needs pairs of texts.")
-    rows = inputs.tolist() if isinstance(inputs, np.ndarray) else list(inputs)
-    if isinstance(inputs, str):
-        raise TypeError(f"expected pairs of texts, got one string: {inputs[:60]!r}.")
-    single = bool(rows) and isinstance(rows[0], str)
-    return [_as_pair(row) for row in ([rows] if single else rows)], single
-
-
-def _as_pair(row: Any) -> tuple[str, str]:
-    pair = tuple(row) if isinstance(row, list | tuple) else ()
-    if len(pair) != 2:
-        raise ValueError(f"expected a pair of two texts, got {row!r}.")
-    if not (isinstance(pair[0], str) and isinstance(pair[1], str)):
-        kinds = ", ".join(type(text).__name__ for text in pair)
-        raise TypeError(f"expected a pair of strings, got ({kinds}).")
-    return pair[0], pair[1]
 
 
 def _torch() -> Any:

@@ -20,7 +20,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from glossrank.encoding import IntArray
-from glossrank.engines.indexed import IndexedEngine, States, padding_mask
+from glossrank.engines.indexed import IndexedEngine, States
+from glossrank.engines.openvino import padding_mask
 from glossrank.errors import IndexFileError
 from glossrank.model_folder import NEEDED_FILES
 from glossrank.output import new_path

@@ -17,16 +17,17 @@ from tokenizers import Encoding, Tokenizer
 
 from glossrank.encoding import Batch
 from glossrank.errors import ModelFolderError, UnsupportedModelError
-from glossrank.model_folder import (
+from glossrank.folder_files import (
     CONFIG_FILE,
-    TOKENIZER_CONFIG_FILE,
+    NO_LIMIT,
     TOKENIZER_FILE,
     WEIGHTS_FILE,
-    _missing_file,
-    _read_json,
-    _read_tokenizer,
-    _saved_activation,
-    _tokenizer_config,
+    pair_length,
+    read_json,
+    read_tokenizer,
+    require_files,
+    saved_activation,
+    tokenizer_settings,
 )
 
 MODULES_FILE = "modules.json"
@@ -45,7 +46,6 @@ _RELATIVES_OF_ROBERTA = {
     "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
 }  # fmt: skip
 _THEIR_PADDING = 1
-_MOST_POSITIONS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class ForeignModel:
         config: activation, positions, padding.
         max_length: tokens per pair that tokenizer and positions allow.
         token_types: whether the model's tokenizer gives token types.
+        tokenizer: pads and truncates nothing. It is shared: leave its settings as they are.
         sample: the tokens of a short pair.
     """
 
@@ -79,6 +80,7 @@ class ForeignModel:
     config: ForeignConfig
     max_length: int
     token_types: bool
+    tokenizer: Tokenizer
     sample: Encoding
 
     def sample_batches(self) -> list[Batch]:
@@ -96,10 +98,6 @@ class ForeignModel:
             batches.append(Batch(np.arange(pairs), ids, types, lengths))
         return batches
 
-    def tokenizer(self) -> Tokenizer:
-        """The folder's own tokenizer, freshly read: callers may change its settings."""
-        return _read_tokenizer(self.path / TOKENIZER_FILE)
-
 
 def has_safetensors(path: Path) -> bool:
     """Whether a folder has weights that may be read: never a pickle."""
@@ -116,8 +114,8 @@ def weights_files(path: Path) -> tuple[Path, ...]:
         return (path / WEIGHTS_FILE,)
     index = path / INDEX_FILE
     if not index.is_file():
-        raise _missing_file(path, WEIGHTS_FILE)
-    shards = _read_json(index).get("weight_map")
+        require_files(path, (WEIGHTS_FILE,))
+    shards = read_json(index).get("weight_map")
     names = sorted(set(map(str, shards.values()))) if isinstance(shards, dict) else []
     # transformers opens whatever the index names, pickles too.
     wrong = [n for n in names if Path(n).name != n or Path(n).suffix != ".safetensors"]
@@ -140,31 +138,31 @@ def load_foreign_model(path: Path) -> ForeignModel:
         UnsupportedModelError: not a sequence classifier with one label, or one followed by
             more modules of sentence-transformers.
     """
-    for name in (CONFIG_FILE, TOKENIZER_FILE):
-        if not (path / name).is_file():
-            raise ModelFolderError(
-                file=path / name,
-                expected=f"a model folder with {CONFIG_FILE} and {TOKENIZER_FILE}",
-                found=f"no {name}",
-                fix="Give a folder that sentence-transformers' save_pretrained wrote.",
-            )
-    raw = _read_json(path / CONFIG_FILE)
+    require_files(path, (CONFIG_FILE, TOKENIZER_FILE))
+    raw = read_json(path / CONFIG_FILE)
     _check_task(path / CONFIG_FILE, raw)
     _check_modules(path / MODULES_FILE)
-    settings = _tokenizer_config(path)
-    token_types = _gives_token_types(raw, settings)
-    sample = _check_tokenizer(path, raw, settings, token_types=token_types)
+    token_types = _gives_token_types(raw, tokenizer_settings(path))
+    read = read_tokenizer(
+        path,
+        vocab_size=_whole(raw.get("vocab_size")),
+        token_types=_whole(raw.get("type_vocab_size")) if token_types else None,
+        surrounded=False,
+    )
     positions = _positions(raw)
     return ForeignModel(
         path=path,
         config=ForeignConfig(
-            activation=_saved_activation(path, raw),
-            max_positions=_MOST_POSITIONS if positions is None else positions,
+            activation=saved_activation(path, raw),
+            max_positions=NO_LIMIT if positions is None else positions,
             pad_token_id=_whole(raw.get("pad_token_id"), least=0),
         ),
-        max_length=_max_length(path, positions, settings, shortest=len(sample.ids)),
+        max_length=pair_length(
+            path, positions=positions, otherwise=DEFAULT_LENGTH, shortest=len(read.sample.ids)
+        ),
         token_types=token_types,
-        sample=sample,
+        tokenizer=read.tokenizer,
+        sample=read.sample,
     )
 
 
@@ -218,47 +216,6 @@ def _check_modules(file: Path) -> None:
         )
 
 
-def _check_tokenizer(
-    path: Path, raw: dict[str, Any], settings: dict[str, Any], *, token_types: bool
-) -> Encoding:
-    """Refuse a tokenizer that these weights were not made for, or that makes no pairs.
-
-    Returns the pair of "a" and "b".
-    """
-    file = path / TOKENIZER_FILE
-    tokenizer = _read_tokenizer(file)
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    probe = tokenizer.encode("a", "b")
-    owners = [owner for owner in probe.sequence_ids if owner is not None]
-    largest = max([0, *tokenizer.get_vocab(with_added_tokens=True).values(), *probe.ids])
-    most = _whole(raw.get("vocab_size"))
-    types = _whole(raw.get("type_vocab_size"))
-    lowers = getattr(tokenizer.normalizer, "lowercase", None)
-    wanted = settings.get("do_lower_case")
-    expected = found = None
-    if most is not None and largest >= most:
-        expected = f"ids of at most {most - 1} tokens, the model's vocabulary ({CONFIG_FILE})"
-        found = f"the id {largest}"
-    elif set(owners) != {0, 1} or owners != sorted(owners):
-        expected = "a template that puts the second text of a pair after the first"
-        found = f"{' '.join(probe.tokens) or 'nothing'} for the texts 'a' and 'b'"
-    elif token_types and types is not None and max(probe.type_ids) >= types:
-        expected = f"token types below {types} ({CONFIG_FILE})"
-        found = str(max(probe.type_ids))
-    elif isinstance(wanted, bool) and lowers is not None and wanted != lowers:
-        expected = f"do_lower_case {wanted}, as in {TOKENIZER_CONFIG_FILE}"
-        found = str(lowers)
-    if expected is not None:
-        raise ModelFolderError(
-            file=file,
-            expected=expected,
-            found=str(found),
-            fix="Put the tokenizer files that belong to these weights into the folder.",
-        )
-    return probe
-
-
 def _gives_token_types(raw: dict[str, Any], settings: dict[str, Any]) -> bool:
     names = settings.get("model_input_names")
     if isinstance(names, list):
@@ -273,25 +230,6 @@ def _positions(raw: dict[str, Any]) -> int | None:
         return rows
     padding = _whole(raw.get("pad_token_id"), least=0)
     return rows - 1 - (_THEIR_PADDING if padding is None else padding)
-
-
-def _max_length(
-    path: Path, positions: int | None, settings: dict[str, Any], *, shortest: int
-) -> int:
-    saved = settings.get("model_max_length")
-    limits = [] if positions is None else [positions]
-    # transformers writes 1e30 for "no limit".
-    if isinstance(saved, int | float) and saved < _MOST_POSITIONS:
-        limits.append(int(saved))
-    limit = min(limits, default=DEFAULT_LENGTH)
-    if limit < shortest:
-        raise ModelFolderError(
-            file=path / TOKENIZER_CONFIG_FILE,
-            expected=f"room for at least {shortest} tokens under 'model_max_length'",
-            found=str(limit),
-            fix=f"Correct the number, or the number of positions in {CONFIG_FILE}.",
-        )
-    return limit
 
 
 def _whole(value: object, *, least: int = 1) -> int | None:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glossrank.errors import ModelFolderError, ModelNotFoundError
-from glossrank.model_folder import CONFIG_FILE, NEEDED_FILES, PICKLE_ENDINGS, WEIGHTS_FILE
+from glossrank.folder_files import CONFIG_FILE, PICKLE_ENDINGS, WEIGHTS_FILE
+from glossrank.model_folder import NEEDED_FILES
 
 PACKAGED_MODELS = Path(__file__).parent / "models"
 DEFAULT_MODEL = "finance-terms"

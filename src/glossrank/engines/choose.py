@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from glossrank.engines.model_files import KINDS, Kind, find_model_file, hub_file
 from glossrank.engines.openvino import Precision
 from glossrank.engines.own import own_engine
 from glossrank.errors import MissingExtraError, ModelError, ModelFolderError, UnsupportedModelError
+from glossrank.folder_files import WEIGHTS_FILE
 from glossrank.foreign_model import (
     SHARDS,
     ForeignModel,
@@ -25,7 +27,7 @@ from glossrank.foreign_model import (
     load_foreign_model,
     weights_files,
 )
-from glossrank.model_folder import WEIGHTS_FILE, ModelFolder, load_model_folder
+from glossrank.model_folder import ModelFolder, open_model_folder
 
 Backend = Literal["auto", "openvino", "onnx", "torch"]
 Runtime = Literal["openvino", "onnx", "torch"]
@@ -129,8 +131,13 @@ def choose_engine(find: FindFolder, wanted: Wanted) -> Chosen:
 
 
 def _own_graph(path: Path, wanted: Wanted) -> Chosen:
-    folder = load_model_folder(path)
-    engine = own_engine(folder, precision=wanted.openvino_precision)
+    precision = wanted.openvino_precision
+    folder = open_model_folder(path)
+    # OpenVINO compiles without Python's lock, so the tokenizer is read meanwhile.
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        checked = pool.submit(folder.check)
+        engine = own_engine(folder, precision=precision)
+        checked.result()
     return Chosen("openvino", engine, folder, (path / WEIGHTS_FILE,))
 
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glossrank.architectures.indexed_bert import IndexedBertConfig
 from glossrank.encoding import TOKEN_BUDGET, Batch, IntArray, plan_batches
-from glossrank.engines.graphs.blocks import MASKED
 from glossrank.engines.graphs.indexed_bert import (
     DOCUMENT,
     document_graph,
     join_graph,
     question_graph,
 )
-from glossrank.engines.openvino import Precision, compile_graph, resolve_precision
+from glossrank.engines.openvino import CompiledGraph, Precision, padding_mask, resolve_precision
 from glossrank.model_folder import ModelFolder
 
 FloatArray = NDArray[np.float32]
@@ -43,16 +40,14 @@ class IndexedEngine:
         self.config = folder.config
         self._folder = folder
         weights = folder.weights()
-        self._question = _Runner(
-            compile_graph(question_graph(self.config, weights), self.precision)
-        )
-        self._join = _Runner(compile_graph(join_graph(self.config, weights), self.precision))
+        self._question = CompiledGraph(question_graph(self.config, weights), self.precision)
+        self._join = CompiledGraph(join_graph(self.config, weights), self.precision)
 
     @cached_property
-    def _document(self) -> _Runner:
+    def _document(self) -> CompiledGraph:
         # With a saved index it is never needed.
         graph = document_graph(self.config, self._folder.weights())
-        return _Runner(compile_graph(graph, self.precision))
+        return CompiledGraph(graph, self.precision)
 
     def logits(self, batch: Batch) -> FloatArray:
         """fp32 ``[n]``, one logit per pair of the batch, in the batch's order."""
@@ -98,28 +93,6 @@ class IndexedEngine:
         """
         no_padding = np.zeros((1, 1, 1, question.shape[1]), dtype=np.float32)
         return self._join(question, no_padding, states, mask)[:, 0]
-
-
-class _Runner:
-    """A compiled graph with a request for each thread that calls it."""
-
-    def __init__(self, compiled: Any) -> None:
-        self._compiled = compiled
-        self._per_thread = threading.local()
-
-    def __call__(self, *inputs: NDArray[Any]) -> NDArray[Any]:
-        request = getattr(self._per_thread, "request", None)
-        if request is None:
-            request = self._per_thread.request = self._compiled.create_infer_request()
-        # Copied, because the request's output buffer is written again by the next call.
-        output: NDArray[Any] = np.array(request.infer(list(inputs), share_inputs=True)[0])
-        return output
-
-
-def padding_mask(lengths: IntArray, width: int) -> FloatArray:
-    """fp32 ``[n, 1, 1, width]``: 0 for tokens, a large negative number for padding."""
-    padding = np.arange(width, dtype=np.int32)[None, :] >= lengths[:, None]
-    return np.where(padding, np.float32(MASKED), np.float32(0))[:, None, None, :]
 
 
 def _cut(ids: IntArray, starts: IntArray, lengths: IntArray) -> tuple[IntArray, FloatArray]:

@@ -6,12 +6,12 @@ import os
 import platform
 import threading
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glossrank.encoding import TOKEN_BUDGET, Batch
+from glossrank.encoding import TOKEN_BUDGET, Batch, IntArray
 from glossrank.engines.graphs import build_graph
 from glossrank.engines.graphs.blocks import MASKED
 from glossrank.engines.int8 import GROUP, quantise_weights
@@ -90,6 +90,34 @@ def compile_graph(model: ov.Model, precision: ResolvedPrecision) -> ov.CompiledM
     return ov.Core().compile_model(model, "CPU", options)
 
 
+class CompiledGraph:
+    """A graph compiled by :func:`compile_graph`, with a request for each thread that calls it."""
+
+    def __init__(self, model: ov.Model, precision: ResolvedPrecision) -> None:
+        self._compiled = compile_graph(model, precision)
+        self._per_thread = threading.local()
+
+    def __call__(self, *inputs: NDArray[Any]) -> NDArray[Any]:
+        """The graph's one output for its inputs, in their order."""
+        request = getattr(self._per_thread, "request", None)
+        if request is None:
+            request = self._per_thread.request = self._compiled.create_infer_request()
+        # Handed over one by one: as arguments of infer() they cost a single pair a tenth of its
+        # time (benchmarks/LOG.md).
+        arrays = [np.ascontiguousarray(array) for array in inputs]  # alive until it has run
+        for number, array in enumerate(arrays):
+            request.set_input_tensor(number, ov.Tensor(array, shared_memory=True))
+        output = request.infer(share_outputs=True)[0]
+        # Copied, because the request's output buffer is written again by the next call.
+        return np.array(output)
+
+
+def padding_mask(lengths: IntArray, width: int) -> FloatArray:
+    """fp32 ``[n, 1, 1, width]``: 0 for tokens, a large negative number for padding."""
+    padding = np.arange(width, dtype=np.int32)[None, :] >= lengths[:, None]
+    return np.where(padding, np.float32(MASKED), np.float32(0))[:, None, None, :]
+
+
 class OpenVINOEngine:
     """One compiled model. Safe to call from several threads at once.
 
@@ -104,19 +132,12 @@ class OpenVINOEngine:
 
     def __init__(self, folder: ModelFolder, *, precision: Precision = "auto") -> None:
         self.precision = resolve_precision(precision)
-        self._compiled = compile_graph(build_graph(folder.config, folder.weights()), self.precision)
+        self._graph = CompiledGraph(build_graph(folder.config, folder.weights()), self.precision)
         self._takes_token_types = folder.config.takes_token_types
-        self._per_thread = threading.local()
 
     def logits(self, batch: Batch) -> FloatArray:
         """fp32 ``[n]``, one logit per pair of the batch, in the batch's order."""
-        request = getattr(self._per_thread, "request", None)
-        if request is None:
-            request = self._per_thread.request = self._compiled.create_infer_request()
-        positions = np.arange(batch.input_ids.shape[1], dtype=np.int32)
-        padding = positions[None, :] >= batch.lengths[:, None]
-        mask = np.where(padding, np.float32(MASKED), np.float32(0))[:, None, None, :]
         types = [batch.token_type_ids] if self._takes_token_types else []
-        result = request.infer([batch.input_ids, *types, mask], share_inputs=True)
-        # Copied, because the request's output buffer is written again by the next call.
-        return np.array(result[0], dtype=np.float32)[:, 0]
+        mask = padding_mask(batch.lengths, batch.input_ids.shape[1])
+        found: FloatArray = self._graph(batch.input_ids, *types, mask)[:, 0]
+        return found

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _TELEMETRY = "openvino_telemetry"
+_CONVERTER = "openvino.tools.ovc"
+_CONVERT = "convert_model"
 
 
 @contextmanager
 def without_telemetry() -> Iterator[None]:
-    """While the block runs, ``openvino_telemetry`` cannot be imported.
+    """While the block runs, ``openvino_telemetry`` and ``openvino.tools.ovc`` cannot be imported.
 
-    Importing OpenVINO reports the import to a server of its maker, from a thread, and keeps counts
-    in the home folder. Where that module is missing it uses a stub of its own. A program that has
-    imported it before keeps it.
+    Importing OpenVINO imports its converter of other libraries' models, for a tenth of the time in which
+    glossrank starts, and that reports the import to a server of its maker, from a thread, and keeps
+    counts in the home folder. OpenVINO does without either where they are missing. Here
+    ``openvino.convert_model`` is imported when somebody asks for it. A program that has imported
+    them before keeps them.
     """
-    known = _TELEMETRY in sys.modules
-    if not known:
-        sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
+    absent = [name for name in (_TELEMETRY, _CONVERTER) if name not in sys.modules]
+    for name in absent:
+        sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield
     finally:
-        if not known:
-            sys.modules.pop(_TELEMETRY, None)
+        for name in absent:
+            sys.modules.pop(name, None)
+        _convert_when_asked()
+
+
+def _convert_when_asked() -> None:
+    openvino = sys.modules.get("openvino")
+    if openvino is not None and not {_CONVERT, "__getattr__"} & vars(openvino).keys():
+        openvino.__getattr__ = _converter  # type: ignore[method-assign]
+
+
+def _converter(name: str) -> object:
+    """A module's ``__getattr__``, see PEP 562."""
+    if name != _CONVERT:
+        raise AttributeError(f"module 'openvino' has no attribute {name!r}")
+    found: object = getattr(importlib.import_module(_CONVERTER), name)
+    return found

@@ -26,8 +26,8 @@ from glossrank.engines.devices import Devices, choose_device, choose_precision
 from glossrank.engines.engine import AnyPrecision, FloatArray, LongArray, model_inputs
 from glossrank.engines.openvino import cpu_has_bf16
 from glossrank.errors import ModelFolderError, UnsupportedModelError
+from glossrank.folder_files import CONFIG_FILE
 from glossrank.foreign_model import ForeignModel, weights_files
-from glossrank.model_folder import CONFIG_FILE
 
 GPU_TOKEN_BUDGET = 16_384
 """Padded tokens per batch: a GPU is idle on the small batches that suit a CPU's cache."""

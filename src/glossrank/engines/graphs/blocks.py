@@ -64,10 +64,18 @@ def row_numbers(ids: Any) -> Any:
     return op.range(op.constant(np.int64(0)), length, op.constant(np.int64(1)), "i64")
 
 
-def constant(array: WeightArray) -> Any:
-    """A weight as fp32, however it is kept."""
-    node = op.constant(array)
-    return op.convert(node, "f32") if array.dtype == np.float16 else node
+def constant(array: WeightArray, *, copied: bool = True) -> Any:
+    """A weight as fp32, however it is kept.
+
+    Args:
+        copied: False leaves fp16 numbers where they are, which the compiler converts, so that it
+            has a copy of its own: large graphs are written in half the time. What OpenVINO takes
+            as it is (tables of embeddings, fp32) is copied here, or a loaded model would
+            depend on the file of its weights.
+    """
+    half = array.dtype == np.float16
+    node = op.constant(array, shared_memory=half and not copied)
+    return op.convert(node, "f32") if half else node
 
 
 def rows_of(table: WeightArray, numbers: Any) -> Any:
@@ -113,7 +121,8 @@ class Blocks:
             part: the outputs to compute, all by default.
         """
         bias = self.bias(name)
-        product = op.matmul(node, constant(self.weight(name)[part]), False, True)
+        weight = constant(self.weight(name)[part], copied=False)
+        product = op.matmul(node, weight, False, True)
         return product if bias is None else op.add(product, op.constant(bias[part]))
 
     def layer_norm(self, node: Any, name: str) -> Any:
