@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def test_a_number_that_is_not_finite_is_found_wherever_it_is(
 ) -> None:
     folder = make_model(hidden=64)
     file = folder / "model.safetensors"
-    weights = {name: array.astype(dtype) for name, array in load_file(file).items()}
+    weights: dict[str, Any] = {name: array.astype(dtype) for name, array in load_file(file).items()}
     # The largest finite number is one.
     table = weights["bert.embeddings.word_embeddings.weight"]
     table[-1, -1] = np.finfo(np.float16).max

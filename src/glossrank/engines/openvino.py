@@ -28,6 +28,10 @@ _PRECISIONS = ("auto", "fp32", "bf16", "int8")
 _CPUINFO = Path("/proc/cpuinfo")
 _BF16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
+SHAPES_KEPT = 300
+"""Kernels for shapes of tensors that OpenVINO keeps prepared. By default they are 5,000, and 100,000 pairs of all
+lengths took 760 MB and more to the end (benchmarks/LOG.md)."""
+
 FloatArray = NDArray[np.float32]
 
 
@@ -86,6 +90,7 @@ def compile_graph(model: ov.Model, precision: ResolvedPrecision) -> ov.CompiledM
         inputs = _allowed("VNNI", "AVX512", "AVX10")
         options["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = str(GROUP if inputs else 0)
         rest = resolve_precision("auto")
+    options["CPU_RUNTIME_CACHE_CAPACITY"] = str(SHAPES_KEPT)
     options["INFERENCE_PRECISION_HINT"] = "bf16" if rest == "bf16" else "f32"
     return ov.Core().compile_model(model, "CPU", options)
 
@@ -118,6 +123,15 @@ def padding_mask(lengths: IntArray, width: int) -> FloatArray:
     return np.where(padding, np.float32(MASKED), np.float32(0))[:, None, None, :]
 
 
+def rounded_width(width: int, most: int) -> int:
+    """A batch's length in tokens, made longer by a sixteenth at most, so that few lengths occur.
+
+    OpenVINO prepares every shape that it has not seen, and keeps what it has prepared.
+    """
+    step: int = 1 << max(0, width.bit_length() - 5)
+    return max(width, min(-(-width // step) * step, most))
+
+
 class OpenVINOEngine:
     """One compiled model. Safe to call from several threads at once.
 
@@ -134,10 +148,19 @@ class OpenVINOEngine:
         self.precision = resolve_precision(precision)
         self._graph = CompiledGraph(build_graph(folder.config, folder.weights()), self.precision)
         self._takes_token_types = folder.config.takes_token_types
+        self._most = folder.config.max_positions
+        self._padding = getattr(folder.config, "padding_index", None) or 0
 
     def logits(self, batch: Batch) -> FloatArray:
         """fp32 ``[n]``, one logit per pair of the batch, in the batch's order."""
-        types = [batch.token_type_ids] if self._takes_token_types else []
-        mask = padding_mask(batch.lengths, batch.input_ids.shape[1])
-        found: FloatArray = self._graph(batch.input_ids, *types, mask)[:, 0]
+        width = batch.input_ids.shape[1]
+        wide = rounded_width(width, self._most)
+        ids, types = batch.input_ids, batch.token_type_ids
+        if wide > width:
+            more = ((0, 0), (0, wide - width))
+            # As the encoder pads: a model may tell padding by its id.
+            ids = np.pad(ids, more, constant_values=self._padding)
+            types = np.pad(types, more)
+        given = [types] if self._takes_token_types else []
+        found: FloatArray = self._graph(ids, *given, padding_mask(batch.lengths, wide))[:, 0]
         return found
