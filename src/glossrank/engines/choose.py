@@ -136,8 +136,11 @@ def _own_graph(path: Path, wanted: Wanted) -> Chosen:
     # OpenVINO compiles without Python's lock, so the tokenizer is read meanwhile.
     with ThreadPoolExecutor(max_workers=1) as pool:
         checked = pool.submit(folder.check)
-        engine = own_engine(folder, precision=precision)
-        checked.result()
+        try:
+            engine = own_engine(folder, precision=precision)
+        finally:
+            # Of two faults the tokenizer's is told: weights that do not fit are the lesser clue.
+            checked.result()
     return Chosen("openvino", engine, folder, (path / WEIGHTS_FILE,))
 
 
