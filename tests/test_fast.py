@@ -100,14 +100,13 @@ def test_a_run_learns_and_writes_a_folder_that_both_libraries_load(
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
-def test_embeddings_and_lower_layers_stay_and_everything_else_moves(
+def test_the_embeddings_stay_and_everything_else_moves(
     trained: tuple[Path, FastRun, list[Progress]], tiny_model: Path
 ) -> None:
     before = load_file(tiny_model / "model.safetensors")
     for name, array in load_file(trained[0] / "model.safetensors").items():
         same = np.array_equal(array, before[name].astype(np.float16))
-        # Two layers are to stay, but the last one, here the second, never does.
-        assert same == ("embeddings" in name or "layer.0." in name), name
+        assert same == ("embeddings" in name), name
 
 
 def reference_weights(

@@ -5,7 +5,7 @@ epoch, binary cross-entropy, AdamW, the learning rate's linear way to 0, clipped
 dropout in the same places. What is left out or done otherwise, for speed on a CPU:
 
 - bf16 arithmetic with fp32 master weights, where the CPU has bf16; fp32 elsewhere;
-- the embeddings and the lowest layers stay as they are in the base;
+- the embeddings stay as they are in the base, and lower layers if that is asked for;
 - no padding outside attention, and plain attention (``packed.py``);
 - masks of dropout from numbers that are drawn once (``dropout.py``).
 """
