@@ -29,8 +29,8 @@ _CPUINFO = Path("/proc/cpuinfo")
 _BF16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
 SHAPES_KEPT = 300
-"""Kernels for shapes of tensors that OpenVINO keeps prepared. By default they are 5,000, and 100,000 pairs of all
-lengths took 760 MB and more to the end (benchmarks/LOG.md)."""
+"""Kernels for shapes of tensors that OpenVINO keeps prepared. By default they are 5,000, with which 100,000 pairs of
+all lengths took 760 MB, and more to the end (benchmarks/LOG.md)."""
 
 FloatArray = NDArray[np.float32]
 
