@@ -107,8 +107,8 @@ class CompiledGraph:
         request = getattr(self._per_thread, "request", None)
         if request is None:
             request = self._per_thread.request = self._compiled.create_infer_request()
-        # Handed over one by one: as arguments of infer() they cost a single pair a tenth of its
-        # time (benchmarks/LOG.md).
+        # Handed over one by one: as arguments of infer() they cost a single pair a twelfth of
+        # its time (benchmarks/LOG.md).
         arrays = [np.ascontiguousarray(array) for array in inputs]  # alive until it has run
         for number, array in enumerate(arrays):
             request.set_input_tensor(number, ov.Tensor(array, shared_memory=True))

@@ -16,8 +16,7 @@ _CONVERT = "convert_model"
 def without_telemetry() -> Iterator[None]:
     """While the block runs, ``openvino_telemetry`` and ``openvino.tools.ovc`` cannot be imported.
 
-    Importing OpenVINO imports its converter of other libraries' models, for a tenth of the time in which
-    glossrank starts, and that reports the import to a server of its maker, from a thread, and keeps
+    Importing OpenVINO imports its converter of other libraries' models, which takes some 50 ms, and that reports the import to a server of its maker, from a thread, and keeps
     counts in the home folder. OpenVINO does without either where they are missing. Here
     ``openvino.convert_model`` is imported when somebody asks for it. A program that has imported
     them before keeps them.
