@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from glossrank.encoding import PairEncoder, plan_batches, truncated_lengths
+from glossrank.encoding import (
+    FILLED_FROM,
+    PairEncoder,
+    plan_batches,
+    rounded_width,
+    truncated_lengths,
+)
 from glossrank.model_names import DEFAULT_MODEL, PACKAGED_MODELS
 from tests.conftest import WORDS, tiny_tokenizer
 from tests.tiny_families import modernbert_tokenizer, roberta_tokenizer, unigram_tokenizer
@@ -95,6 +101,45 @@ def test_every_pair_is_in_one_batch_within_the_budget(
         assert most is None or len(batch) <= most
     longest = [int(array[batch].max()) for batch in batches]
     assert longest == sorted(longest, reverse=True)
+
+
+@given(lengths=st.lists(st.integers(1, 512), min_size=1, max_size=400))
+def test_full_batches_of_one_width_have_as_many_rows(lengths: list[int]) -> None:
+    array = np.array(lengths, dtype=np.int32)
+    full = plan_batches(array, token_budget=1024)[:-1]
+    rows = {rounded_width(int(array[batch].max())): len(batch) for batch in full}
+    assert all(rows[rounded_width(int(array[b].max()))] == len(b) for b in full)
+    assert all(width * count <= 1024 for width, count in rows.items())
+
+
+@pytest.mark.parametrize("count", [1, 30, 95, 97, 130])
+def test_the_last_of_many_batches_is_filled_up(count: int) -> None:
+    encoder = PairEncoder(tiny_tokenizer(), max_length=16)
+    pairs = [("profit", "tax " * (at % 3 + 1)) for at in range(count)]
+    exact = list(encoder.batches(pairs, token_budget=32))
+    filled = list(encoder.batches(pairs, token_budget=32, fill_last=True))
+    assert len(exact) == len(filled)
+    assert sorted(row for batch in exact for row in batch.rows) == list(range(count))
+    assert {row for batch in filled for row in batch.rows} == set(range(count))
+    for batch in filled:
+        for line, row in enumerate(batch.rows):
+            (alone,) = encoder.batches([pairs[row]])
+            length = batch.lengths[line]
+            assert batch.input_ids[line, :length].tolist() == alone.input_ids[0].tolist()
+    last = filled[-1]
+    if len(exact) > FILLED_FROM:
+        assert len(last.rows) == 32 // rounded_width(last.input_ids.shape[1])
+    else:
+        assert last.rows.tolist() == exact[-1].rows.tolist()
+
+
+@pytest.mark.parametrize("width", range(1, 513))
+def test_a_batch_is_made_longer_by_a_sixteenth_at_most(width: int) -> None:
+    assert width <= rounded_width(width) <= width * 17 / 16
+
+
+def test_few_widths_occur() -> None:
+    assert len({rounded_width(width) for width in range(1, 513)}) < 100
 
 
 @given(first=st.integers(0, 50), second=st.integers(0, 50), room=st.integers(0, 60))

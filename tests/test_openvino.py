@@ -23,7 +23,6 @@ from glossrank.engines.openvino import (
     Precision,
     cpu_has_bf16,
     resolve_precision,
-    rounded_width,
 )
 from glossrank.model_folder import load_model_folder
 from tests.conftest import WORDS
@@ -153,19 +152,6 @@ def test_a_search_opens_no_connection_and_leaves_nothing_at_home(tmp_path: Path)
     )
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("width", range(1, 513))
-def test_a_batch_is_made_longer_by_a_sixteenth_at_most(width: int) -> None:
-    wide = rounded_width(width, 512)
-    assert width <= wide <= min(512, width * 17 / 16)
-
-
-def test_few_lengths_occur() -> None:
-    assert len({rounded_width(width, 512) for width in range(1, 513)}) < 100
-    # A model's last position is the end.
-    assert rounded_width(509, 510) == 510
-    assert rounded_width(510, 510) == 510
 
 
 def test_the_converter_that_is_not_imported_is_there_when_asked_for() -> None:

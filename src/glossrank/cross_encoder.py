@@ -282,7 +282,7 @@ class CrossEncoder:
             ModelFolderError: the weights are so large that a logit is not finite.
         """
         batches = self.encoder.batches(
-            pairs, token_budget=self._engine.token_budget, max_pairs=batch_size
+            pairs, token_budget=self._engine.token_budget, max_pairs=batch_size, fill_last=True
         )
         return self._run(batches, len(pairs))
 
@@ -292,7 +292,9 @@ class CrossEncoder:
 
     def logits_of_ids(self, pairs: Sequence[tuple[IntArray, IntArray]]) -> FloatArray:
         """As :meth:`logits`, for texts that :meth:`tokenize` has made ids of."""
-        batches = self.encoder.batches_of_ids(pairs, token_budget=self._engine.token_budget)
+        batches = self.encoder.batches_of_ids(
+            pairs, token_budget=self._engine.token_budget, fill_last=True
+        )
         return self._run(batches, len(pairs))
 
     def _run(

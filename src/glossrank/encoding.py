@@ -21,6 +21,11 @@ TOKEN_BUDGET = 1024
 """Padded tokens per batch. Measured on 256 short definitions (benchmarks/LOG.md): from 512
 to 2,048 the time is flat; larger batches pay for padding and fall out of the cache."""
 
+FILLED_FROM = 16
+"""Batches of a call from which its last one is filled up: a row or more may then be computed twice, which
+costs a thirtieth of the call at most, and every call has the same few shapes of batches, of which OpenVINO keeps
+half a megabyte each (benchmarks/LOG.md)."""
+
 IntArray = NDArray[np.int32]
 
 # What BERT's and what RoBERTa's relatives call it.
@@ -32,7 +37,8 @@ class Batch:
     """Pairs padded to one length, ready for an engine.
 
     Attributes:
-        rows: int64 ``[n]``, the position of each pair in the caller's order.
+        rows: int64 ``[n]``, the position of each pair in the caller's order; in a last batch that
+            was filled up some stand twice.
         input_ids: int32 ``[n, length]``, padded with the pad id on the right.
         token_type_ids: int32 ``[n, length]``, 0 in padding.
         lengths: int32 ``[n]``, tokens of each pair, special tokens included.
@@ -144,6 +150,7 @@ class PairEncoder:
         *,
         token_budget: int = TOKEN_BUDGET,
         max_pairs: int | None = None,
+        fill_last: bool = False,
     ) -> Iterator[Batch]:
         """Encode pairs and yield them in batches, longest pairs first.
 
@@ -151,11 +158,14 @@ class PairEncoder:
             pairs: (query, document) texts; a text that occurs often is tokenised once.
             token_budget: padded tokens per batch; one pair alone may exceed it.
             max_pairs: an upper bound on the pairs of a batch, or None for no other bound.
+            fill_last: see :data:`FILLED_FROM`.
         """
         texts = list(dict.fromkeys(text for pair in pairs for text in pair))
         token_ids = dict(zip(texts, self.tokenize(texts), strict=True))
         encoded = [(token_ids[query], token_ids[document]) for query, document in pairs]
-        yield from self.batches_of_ids(encoded, token_budget=token_budget, max_pairs=max_pairs)
+        yield from self.batches_of_ids(
+            encoded, token_budget=token_budget, max_pairs=max_pairs, fill_last=fill_last
+        )
 
     def batches_of_ids(
         self,
@@ -163,6 +173,7 @@ class PairEncoder:
         *,
         token_budget: int = TOKEN_BUDGET,
         max_pairs: int | None = None,
+        fill_last: bool = False,
     ) -> Iterator[Batch]:
         """As :meth:`batches`, for texts that :meth:`tokenize` has made ids of."""
         room = self._max_length - self._specials
@@ -170,7 +181,11 @@ class PairEncoder:
             [truncated_lengths(len(q), len(d), room) for q, d in encoded], dtype=np.int32
         ).reshape(-1, 2)
         lengths = kept.sum(axis=1, dtype=np.int32) + np.int32(self._specials)
-        for rows in plan_batches(lengths, token_budget=token_budget, max_pairs=max_pairs):
+        plan = plan_batches(lengths, token_budget=token_budget, max_pairs=max_pairs)
+        if fill_last and len(plan) > FILLED_FROM:
+            full = full_size(int(lengths[plan[-1][0]]), token_budget, max_pairs)
+            plan[-1] = np.resize(plan[-1], full)
+        for rows in plan:
             yield self._assemble(encoded, kept, lengths, rows)
 
     def _assemble(
@@ -200,6 +215,22 @@ class PairEncoder:
         return Batch(rows=rows, input_ids=input_ids, token_type_ids=types, lengths=lengths[rows])
 
 
+def rounded_width(width: int) -> int:
+    """A batch's length in tokens, made longer by a sixteenth at most, so that few lengths occur.
+
+    OpenVINO prepares every shape of a batch that it has not seen, and keeps what it has prepared.
+    """
+    step: int = 1 << max(0, width.bit_length() - 5)
+    return -(-width // step) * step
+
+
+def full_size(longest: int, token_budget: int, max_pairs: int | None) -> int:
+    """Pairs of a full batch, of which the longest has so many tokens: at least one."""
+    # What the engine pads to: so that all full batches of one width have as many rows.
+    size = max(1, token_budget // rounded_width(max(1, longest)))
+    return size if max_pairs is None else min(size, max_pairs)
+
+
 def plan_batches(
     lengths: IntArray, *, token_budget: int, max_pairs: int | None = None
 ) -> list[NDArray[np.int64]]:
@@ -215,10 +246,7 @@ def plan_batches(
     batches: list[NDArray[np.int64]] = []
     start = 0
     while start < len(order):
-        longest = max(1, int(lengths[order[start]]))
-        size = max(1, token_budget // longest)
-        if max_pairs is not None:
-            size = min(size, max_pairs)
+        size = full_size(int(lengths[order[start]]), token_budget, max_pairs)
         batches.append(order[start : start + size])
         start += size
     return batches

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from glossrank.encoding import TOKEN_BUDGET, Batch, IntArray
+from glossrank.encoding import TOKEN_BUDGET, Batch, IntArray, rounded_width
 from glossrank.engines.graphs import build_graph
 from glossrank.engines.graphs.blocks import MASKED
 from glossrank.engines.int8 import GROUP, quantise_weights
@@ -123,15 +123,6 @@ def padding_mask(lengths: IntArray, width: int) -> FloatArray:
     return np.where(padding, np.float32(MASKED), np.float32(0))[:, None, None, :]
 
 
-def rounded_width(width: int, most: int) -> int:
-    """A batch's length in tokens, made longer by a sixteenth at most, so that few lengths occur.
-
-    OpenVINO prepares every shape that it has not seen, and keeps what it has prepared.
-    """
-    step: int = 1 << max(0, width.bit_length() - 5)
-    return max(width, min(-(-width // step) * step, most))
-
-
 class OpenVINOEngine:
     """One compiled model. Safe to call from several threads at once.
 
@@ -154,7 +145,7 @@ class OpenVINOEngine:
     def logits(self, batch: Batch) -> FloatArray:
         """fp32 ``[n]``, one logit per pair of the batch, in the batch's order."""
         width = batch.input_ids.shape[1]
-        wide = rounded_width(width, self._most)
+        wide = max(width, min(rounded_width(width), self._most))
         ids, types = batch.input_ids, batch.token_type_ids
         if wide > width:
             more = ((0, 0), (0, wide - width))
