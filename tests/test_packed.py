@@ -97,17 +97,31 @@ def test_a_pair_does_not_depend_on_its_neighbours(tiny_model: Path) -> None:
 def test_the_layout_holds_the_real_tokens_in_order(tiny_model: Path) -> None:
     batch = encoded(tiny_model)
     layout = lay_out(batch, 4)
-    assert layout.ids.tolist() == [
-        token
-        for row, length in zip(batch.input_ids, batch.lengths, strict=True)
-        for token in row[:length].tolist()
-    ]
-    assert layout.positions.tolist() == [p for length in batch.lengths for p in range(length)]
-    assert layout.first.tolist() == [0, *np.cumsum(batch.lengths)[:-1].tolist()]
+    ends = [*layout.first.tolist()[1:], len(layout.ids)]
+    for row, length, start, end in zip(
+        batch.input_ids, batch.lengths.tolist(), layout.first.tolist(), ends, strict=True
+    ):
+        assert layout.ids[start : start + length].tolist() == row[:length].tolist()
+        assert layout.positions[start : start + length].tolist() == list(range(length))
+        # What else is laid out is padding, and nothing attends to it.
+        assert end - start <= layout.length
+    seen = layout.mask[::4, 0] == 0
+    assert seen.sum(1).tolist() == batch.lengths.tolist()
     for kinds in (1, 3):
         places = layout.places_of(kinds).tolist()
-        assert len(set(places)) == len(places) == 4 * kinds * sum(batch.lengths)
+        assert len(set(places)) == len(places) == 4 * kinds * len(layout.ids)
         assert max(places) < kinds * layout.size
+
+
+@pytest.mark.parametrize("count", range(1, 8))
+def test_few_numbers_of_tokens_and_lengths_are_laid_out(tiny_model: Path, count: int) -> None:
+    batch = encoded(tiny_model, (PAIRS * 8)[:count])
+    layout = lay_out(batch, 4)
+    assert layout.length % 8 == 0
+    assert 0 <= layout.length - batch.input_ids.shape[1] < 8
+    slots, real = count * layout.length, int(batch.lengths.sum())
+    assert len(layout.ids) == min(slots, -(-real // 32) * 32)
+    assert int(layout.positions.max()) < batch.input_ids.shape[1]
 
 
 def test_the_state_is_the_folders_weights(tiny_model: Path) -> None:

@@ -6,7 +6,7 @@ kept in fp32 and rounded for the next forward pass (Micikevicius et al. 2018, se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,10 @@ from glossrank.training.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch
+
+
+# Against a division by 0, as in torch's own function.
+_TINY = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,19 +79,28 @@ class MasterWeights:
 
     def step(self, loss: torch.Tensor) -> None:
         """Backward pass, one optimizer step on the masters, and their copy to ``live``."""
-        import torch
-
         for parameter in self._live.values():
             parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
+        gradients = {name: g for name, live in self._live.items() if (g := live.grad) is not None}
+        factor = self._clip_factor(gradients.values())
         for name, master in self.masters.items():
-            gradient = self._live[name].grad
-            master.grad = None if gradient is None else gradient.float()
-        if self._max_grad_norm > 0:
-            torch.nn.utils.clip_grad_norm_(self.masters.values(), self._max_grad_norm)
+            gradient = gradients.get(name)
+            # Scaled while it is in the cache: a second pass over all gradients costs a tenth.
+            master.grad = None if gradient is None else gradient.float().mul_(factor)
         self._optimizer.step()
         self._schedule.step()
         self._copy()
+
+    def _clip_factor(self, gradients: Iterable[torch.Tensor]) -> float:
+        """What gradients are multiplied by, as in ``torch.nn.utils.clip_grad_norm_``."""
+        import torch
+
+        if self._max_grad_norm <= 0:
+            return 1.0
+        norms = [torch.linalg.vector_norm(g, dtype=torch.float32) for g in gradients]
+        norm = float(torch.linalg.vector_norm(torch.stack(norms)))
+        return min(1.0, self._max_grad_norm / (norm + _TINY))
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on, for a checkpoint."""

@@ -1,7 +1,7 @@
 """BERT's forward pass in torch over pairs that lie end to end, for training.
 
 Only attention depends on where a pair ends. All else runs on the real tokens of a batch,
-``[tokens, hidden]``, without padding, whatever their lengths; queries, keys and values are
+``[tokens, hidden]``, and a few of padding, whatever their lengths; queries, keys and values are
 spread into padded heads and gathered again. Attention is plain (softmax of a matrix of
 scores), because the backward pass of torch's fused one is slow on a CPU (benchmarks/LOG.md).
 As in ``engines/openvino.py`` the last layer computes the [CLS] rows only.
@@ -27,6 +27,10 @@ from glossrank.model_weights import WeightArray
 
 # Added to the attention scores of padding. Finite, because -inf minus -inf is NaN.
 _MASKED = -1e9
+# oneDNN prepares every shape that it has not seen, which takes a tenth of a step: numbers of tokens
+# are multiples of the first, lengths of the second (benchmarks/LOG.md).
+_TOKENS = 32
+_LENGTHS = 8
 _PARTS = ("query", "key", "value")
 _EMBEDDINGS = "bert.embeddings."
 
@@ -40,7 +44,7 @@ class Layout:
     Attributes:
         ids, types, positions: int64 ``[tokens]``; a position counts from its pair's start.
         first: int64 ``[pairs]``, the row of each pair's [CLS].
-        length: tokens of the longest pair.
+        length: tokens of the longest pair, or a few more.
         places: int64 ``[tokens, heads]``, the row of a head's part of a token among
             ``[pairs * heads * length]``.
         mask: fp32 ``[pairs * heads, 1, length]``, added to attention scores.
@@ -66,16 +70,25 @@ class Layout:
 
 
 def lay_out(batch: Batch, heads: int) -> Layout:
-    """The layout of an encoded batch for a model with this many attention heads."""
-    length = batch.input_ids.shape[1]
-    real = np.arange(length) < batch.lengths[:, None]
-    pair, position = (part.astype(np.int64) for part in np.nonzero(real))
+    """The layout of an encoded batch for a model with this many attention heads.
+
+    Some tokens of padding are laid out too, so that few numbers of tokens and lengths occur.
+    """
+    longest = batch.input_ids.shape[1]
+    length = -(-longest // _LENGTHS) * _LENGTHS
+    column = np.arange(length)
+    real = column < batch.lengths[:, None]
+    laid = real.copy()
+    laid.flat[np.flatnonzero(~real)[: -int(real.sum()) % _TOKENS]] = True
+    pair, position = (part.astype(np.int64) for part in np.nonzero(laid))
+    # Beyond the longest pair there is no id and perhaps no position: any will do.
+    at = np.minimum(position, longest - 1)
     head = np.arange(heads, dtype=np.int64)
     mask = np.where(real, np.float32(0), np.float32(_MASKED))
     return Layout(
-        ids=torch.from_numpy(batch.input_ids[real].astype(np.int64)),
-        types=torch.from_numpy(batch.token_type_ids[real].astype(np.int64)),
-        positions=torch.from_numpy(position),
+        ids=torch.from_numpy(batch.input_ids[pair, at].astype(np.int64)),
+        types=torch.from_numpy(batch.token_type_ids[pair, at].astype(np.int64)),
+        positions=torch.from_numpy(at),
         first=torch.from_numpy(np.flatnonzero(position == 0)),
         length=length,
         places=(pair[:, None] * heads + head) * length + position[:, None],
