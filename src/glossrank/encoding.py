@@ -22,9 +22,9 @@ TOKEN_BUDGET = 1024
 to 2,048 the time is flat; larger batches pay for padding and fall out of the cache."""
 
 FILLED_FROM = 16
-"""Batches of a call from which its last one is filled up: a row or more may then be computed twice, which
-costs a thirtieth of the call at most, and every call has the same few shapes of batches, of which OpenVINO keeps
-half a megabyte each (benchmarks/LOG.md)."""
+"""Batches of a call beyond which its last one is filled up with rows of itself. That costs half a
+batch on average, a thirtieth of 17; and OpenVINO, which keeps half a megabyte for each shape of
+a batch, sees few (benchmarks/LOG.md)."""
 
 IntArray = NDArray[np.int32]
 
