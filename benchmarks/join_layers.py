@@ -161,7 +161,12 @@ def draw(points: dict[str, dict[str, Any]], file: Path, *, steps: int) -> None:
 
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = figure.subplots()
+    best = max(point["ndcg"] for point in points.values())
+    # What has learnt nothing would press the others together.
+    low = {name for name, point in points.items() if point["ndcg"] < best / 2}
     for name, point in points.items():
+        if name in low:
+            continue
         colour = "#d1495b" if name.startswith("both") else "#0b6e99"
         face = colour if point["measured"] else "none"
         axes.scatter(point["rate"], point["ndcg"], edgecolor=colour, facecolor=face, zorder=3)
@@ -171,7 +176,8 @@ def draw(points: dict[str, dict[str, Any]], file: Path, *, steps: int) -> None:
     axes.set_xscale("log")
     axes.set_xlabel("pairs a second (hollow: counted in matrix products, not measured)", fontsize=9)
     axes.set_ylabel(f"nDCG@10 of the shortlist's best {RANKED}, logit alone", fontsize=9)
-    axes.set_title(f"Join layers, each trained for {steps} steps", fontsize=10)
+    below = f"; below the plot: {' and '.join(sorted(low))}" if low else ""
+    axes.set_title(f"Join layers, each trained for {steps} steps{below}", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.18, y=0.12)
     figure.savefig(file, metadata={"Date": None})
