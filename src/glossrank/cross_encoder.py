@@ -6,6 +6,7 @@ written for it can call this class unchanged; what runs is glossrank's own engin
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -133,6 +134,17 @@ class CrossEncoder:
         self.encoder = PairEncoder(self._folder.tokenizer, max_length=self._folder.max_length)
         if max_length is not None:
             self.max_seq_length = max_length
+
+    @property
+    def engine(self) -> Engine:
+        """What computes the logits of batches."""
+        return self._engine
+
+    def with_engine(self, engine: Engine) -> CrossEncoder:
+        """The same model, tokenizer and settings, whose batches another engine computes."""
+        other = copy.copy(self)
+        other._engine = engine
+        return other
 
     @property
     def num_labels(self) -> int:

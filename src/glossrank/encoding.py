@@ -113,6 +113,11 @@ class PairEncoder:
         self.max_length = max_length
 
     @property
+    def specials(self) -> int:
+        """Special tokens of a pair."""
+        return self._specials
+
+    @property
     def max_length(self) -> int:
         """Tokens per pair, special tokens included; can be set."""
         return self._max_length

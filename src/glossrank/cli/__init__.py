@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from glossrank.cli import evaluating, glossaries, ranking, training
+from glossrank.cli import evaluating, glossaries, ranking, serving, training, verdicts
 from glossrank.cli.output import INTERRUPTED, REFUSED, USAGE_ERROR, escape, stderr
 from glossrank.errors import GlossrankError, ModelRefusedError, TrainingInterruptedError
 
@@ -35,8 +35,11 @@ app.command("predict")(ranking.predict)
 app.command("train")(training.train_command)
 app.command("evaluate")(evaluating.evaluate_command)
 app.command("calibrate")(evaluating.calibrate_command)
+app.command("retrain")(verdicts.retrain_command)
+app.command("serve")(serving.serve_command)
 app.command("models")(ranking.models)
 pairs_app.command("describe")(training.describe)
+pairs_app.command("from-verdicts")(verdicts.from_verdicts_command)
 
 
 def main() -> None:

@@ -160,7 +160,7 @@ def train_command(
     job = _job_of(recipe, pairs, base, settings or [], glossaries, teacher)
     console = stderr()
     guard = None
-    with _training_progress() as (on_progress, stop):
+    with training_progress() as (on_progress, stop):
         if guard_seeds:
             console.print(f"checking on held-out questions, {guard_seeds} seeds ...")
             guard = job.guard(
@@ -223,7 +223,7 @@ def _job_of(
 
 
 @contextmanager
-def _training_progress() -> Iterator[tuple[Any, Any]]:
+def training_progress() -> Iterator[tuple[Any, Any]]:
     """A bar on stderr, on a terminal only, and a stop that the first Ctrl-C asks for."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar

@@ -1,0 +1,149 @@
+"""The application: everything above put together. Uvicorn runs what :func:`create_app` returns."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from glossrank.server.asking import asking_routes
+from glossrank.server.cohere import cohere_routes
+from glossrank.server.jina import jina_routes
+from glossrank.server.judging import judging_routes
+from glossrank.server.limits import BodyLimit, TokenCheck
+from glossrank.server.metrics import Metrics
+from glossrank.server.page import page_routes
+from glossrank.server.problems import error_body
+from glossrank.server.reranking import Reranker
+from glossrank.server.serving import ServedModel
+from glossrank.server.settings import ServerSettings
+from glossrank.server.shelf import Shelf
+from glossrank.server.tei import tei_routes
+from glossrank.server.work import Work
+from glossrank.verdicts.store import VerdictStore
+
+logger = logging.getLogger("glossrank.server")
+
+
+def create_app(settings: ServerSettings) -> FastAPI:
+    """Everything loaded: models, glossaries, verdict store.
+
+    Raises:
+        GlossrankError: a model, a glossary or the store cannot be used.
+    """
+    work = Work(most=settings.most_requests, seconds=settings.request_seconds)
+    metrics = Metrics(waiting=lambda: float(served.waiting), running=lambda: float(work.running))
+    served = ServedModel(settings, metrics.observe_batch)
+    shelf = Shelf(served.now, settings.data / "glossaries")
+    shelf.open(settings.glossaries)
+    store = VerdictStore(settings.database_url)
+    reranker = Reranker(served, work, settings, metrics)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        following = asyncio.create_task(served.follow(shelf.use))
+        yield
+        following.cancel()
+        # Uvicorn has waited for the running requests.
+        await run_in_threadpool(work.close)
+        await run_in_threadpool(served.close)
+        store.close()
+
+    app = FastAPI(
+        title="glossrank", version=version("glossrank"), lifespan=lifespan, redoc_url=None
+    )
+    app.include_router(tei_routes(reranker, settings))
+    app.include_router(cohere_routes(reranker))
+    app.include_router(jina_routes(reranker))
+    app.include_router(asking_routes(shelf, work, metrics))
+    app.include_router(judging_routes(shelf, store, work, metrics))
+    app.include_router(page_routes())
+
+    @app.get("/metrics", tags=["text-embeddings-inference"])
+    async def figures() -> Response:
+        """Figures for Prometheus."""
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4")
+
+    app.add_exception_handler(HTTPException, _answer_problem)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(Exception, _answer_fault)
+    # The last one added is the first that sees a request.
+    app.add_middleware(
+        BodyLimit, most_bytes=settings.most_body_bytes, seconds=settings.body_seconds
+    )
+    app.add_middleware(TokenCheck, tokens=settings.tokens)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(settings.origins), allow_methods=["*"],
+            allow_headers=["Authorization", "Content-Type"],
+        )  # fmt: skip
+    app.add_middleware(_Watch, metrics=metrics)
+    return app
+
+
+async def _answer_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    body = error_body(
+        request.url.path, error.status_code, str(error.detail), getattr(error, "kind", None)
+    )
+    return JSONResponse(body, error.status_code, dict(error.headers or {}))
+
+
+async def _answer_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"] if part != "body")
+    status = 400 if first["type"] == "json_invalid" else 422
+    message = f"{place}: {first['msg']}" if place else str(first["msg"])
+    return JSONResponse(error_body(request.url.path, status, message, None), status)
+
+
+async def _answer_fault(request: Request, _: Exception) -> Response:
+    # A fault of glossrank's own. The server's log has the traceback, the client has no part in it.
+    body = error_body(request.url.path, 500, "The server made a mistake; its log says which.", None)
+    return JSONResponse(body, 500)
+
+
+class _Watch:
+    """Counts, times and logs every request: route, status, seconds; never what was asked."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        status = 500
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            seconds = time.perf_counter() - start
+            # Of an unknown path there is no route: its name must not become a label.
+            route = getattr(scope.get("route"), "path", "none")
+            self._metrics.requests.labels(route, status).inc()
+            self._metrics.seconds.labels(route).observe(seconds)
+            logger.info(
+                "request",
+                extra={"route": route, "status": status, "seconds": round(seconds, 6)},
+            )

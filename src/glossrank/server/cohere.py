@@ -1,0 +1,77 @@
+"""Cohere's dialect: POST /v2/rerank (cohere-python, src/cohere/v2).
+
+Numbers of documents, lengths and what is done with long ones are those of Cohere's documentation:
+a query is read up to 2,048 tokens, a document up to ``max_tokens_per_doc``, in pieces that the model can
+read, of which the best counts.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from glossrank.server.problems import ALL_STATUSES, CohereError, Problem, described
+from glossrank.server.reranking import Reranker
+from glossrank.server.scoring import score_pieces
+from glossrank.server.texts import Text
+
+DEFAULT_TOKENS_PER_DOCUMENT = 4_096
+
+
+class CohereRequest(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "finance-terms", "query": "Who owes us money?", "documents": ["Sums that customers still owe.", "Import duties."], "top_n": 1}]})  # fmt: skip
+
+    model: str | None = Field(None, description="any name; this server has one model")
+    query: Text = Field(min_length=1)
+    documents: list[Text]
+    top_n: int | None = Field(None, ge=1, le=2**31 - 1)
+    max_tokens_per_doc: int = Field(DEFAULT_TOKENS_PER_DOCUMENT, ge=1, le=2**31 - 1)
+    priority: int = Field(0, ge=0, le=999, description="accepted, without effect")
+
+
+class CohereResult(BaseModel):
+    index: int
+    relevance_score: float
+
+
+class CohereResponse(BaseModel):
+    id: str
+    results: list[CohereResult]
+    meta: dict[str, Any]
+
+
+def cohere_routes(reranker: Reranker) -> APIRouter:
+    """The routes, for an application."""
+    router = APIRouter(tags=["Cohere"])
+
+    @router.post("/v2/rerank", responses=described(CohereError, *ALL_STATUSES))
+    async def rerank(body: CohereRequest, request: Request) -> CohereResponse:
+        """Relevance of documents for a query, best first."""
+        if not body.documents:
+            raise Problem(400, "invalid request: list of documents must not be empty")
+        scores = await reranker.scores(
+            request,
+            body.query,
+            body.documents,
+            lambda model, query, documents: score_pieces(
+                model, query, documents, most_tokens=body.max_tokens_per_doc
+            ),
+        )
+        relevance = scores.relevance
+        return CohereResponse(
+            id=str(uuid.uuid4()),
+            results=[
+                CohereResult(index=at, relevance_score=float(relevance[at]))
+                for at in scores.order[: body.top_n]
+            ],
+            meta={
+                "api_version": {"version": "2", "is_experimental": False},
+                "billed_units": {"search_units": 1},
+                "tokens": {"input_tokens": scores.tokens},
+            },
+        )
+
+    return router

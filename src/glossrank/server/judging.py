@@ -1,0 +1,182 @@
+"""The own routes about verdicts: give one, read them, take one's own back, and what they say."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from glossrank.server.asking import LONGEST_QUESTION, MOST_ANSWERS, find, refusing
+from glossrank.server.metrics import Metrics
+from glossrank.server.problems import ALL_STATUSES, Detail, Problem, described
+from glossrank.server.shelf import Shelf
+from glossrank.server.texts import Text
+from glossrank.server.work import Work
+from glossrank.verdicts.store import Verdict, VerdictStore
+
+MOST_VERDICTS = 1_000
+"""That one request returns."""
+Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+Stored = Annotated[Text, Field(max_length=LONGEST_QUESTION)]
+
+
+class Shown(BaseModel):
+    id: Stored
+    probability: float | None = Field(None, ge=0, le=1)
+
+
+class VerdictRequest(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"question": "How quick are we getting paid by customers?", "verdict": "right", "term_id": "days-sales-outstanding", "shown": [{"id": "days-sales-outstanding", "probability": 0.9}]}]})  # fmt: skip
+
+    question: Stored = Field(min_length=1)
+    verdict: Literal["right", "wrong", "none"]
+    term_id: Stored | None = Field(None, description="of the term that is right or wrong")
+    glossary: str | None = None
+    shown: list[Shown] = Field(default_factory=list, max_length=MOST_ANSWERS)
+    person: Stored | None = None
+    id: Id | None = Field(None, description="a UUID; sent again, it is stored once")
+
+
+class VerdictBody(BaseModel):
+    id: str
+    created: datetime
+    glossary: str
+    fingerprint: str
+    model: str
+    question: str
+    verdict: Literal["right", "wrong", "none"]
+    term_id: str | None
+    shown: list[Shown]
+    person: str | None
+
+
+class Deleted(BaseModel):
+    deleted: int
+
+
+class Quality(BaseModel):
+    """Of the verdicts of one day on answers of one model.
+
+    ``first`` is the share of questions whose right term stood first, of those that have one;
+    ``found`` of those where it was shown at all.
+    """
+
+    day: date
+    model: str
+    verdicts: int
+    questions: int
+    first: float | None
+    found: float | None
+    none: int
+
+
+def judging_routes(shelf: Shelf, store: VerdictStore, work: Work, metrics: Metrics) -> APIRouter:
+    """The routes, for an application."""
+    router = APIRouter(prefix="/v1/verdicts", tags=["verdicts"])
+    errors = described(Detail, *ALL_STATUSES, 404)
+
+    @router.post("", status_code=201, responses=errors)
+    async def give(body: VerdictRequest, request: Request) -> VerdictBody:
+        """Store a verdict; once this is answered, it is kept."""
+        loaded = find(shelf, body.glossary)
+        glossary = loaded.searcher.glossary
+        if (body.verdict == "none") != (body.term_id is None):
+            raise Problem(422, "expected a term_id for 'right' and 'wrong', and none for 'none'.")
+        if body.term_id is not None and all(t.id != body.term_id for t in glossary.terms):
+            raise Problem(
+                422, f"expected the id of a term of {loaded.name}, found {body.term_id!r}."
+            )
+        given: dict[str, Any] = {} if body.id is None else {"id": body.id}
+        verdict = Verdict(
+            glossary=loaded.name,
+            fingerprint=glossary.fingerprint,
+            model=loaded.searcher.model.fingerprint,
+            question=body.question,
+            verdict=body.verdict,
+            term_id=body.term_id,
+            shown=[one.model_dump() for one in body.shown],
+            person=body.person,
+            **given,
+        )
+        await work.run(request, functools.partial(refusing, store.add, verdict))
+        metrics.verdicts.labels(body.verdict).inc()
+        return _body(verdict)
+
+    @router.get("", responses=errors)
+    async def read(
+        request: Request,
+        glossary: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=MOST_VERDICTS)] = 100,
+    ) -> list[VerdictBody]:
+        """The newest verdicts, oldest first."""
+        found = await work.run(
+            request, functools.partial(refusing, store.read, glossary=glossary, limit=limit)
+        )
+        return [_body(verdict) for verdict in found]
+
+    @router.delete("", responses=errors)
+    async def delete(request: Request, person: Annotated[str, Query(min_length=1)]) -> Deleted:
+        """Remove all that one person said."""
+        count = await work.run(request, functools.partial(refusing, store.delete, person=person))
+        return Deleted(deleted=count)
+
+    @router.get("/quality", responses=errors)
+    async def quality(request: Request, glossary: str | None = None) -> list[Quality]:
+        """What the verdicts say of each day's answers, by model, oldest first."""
+        found = await work.run(request, functools.partial(refusing, store.read, glossary=glossary))
+        return quality_by_day(found)
+
+    return router
+
+
+def quality_by_day(found: Sequence[Verdict]) -> list[Quality]:
+    """Days in order; of several verdicts on one question by one person, the last one counts."""
+    groups: dict[tuple[date, str], list[Verdict]] = defaultdict(list)
+    for verdict in found:
+        groups[verdict.created.date(), verdict.model].append(verdict)
+    rows = []
+    for (day, model), verdicts in sorted(groups.items(), key=lambda item: item[1][0].created):
+        last = {(v.question, v.person): v for v in verdicts if v.verdict == "right"}
+        places = [_place(verdict) for verdict in last.values()]
+        rows.append(
+            Quality(
+                day=day,
+                model=model,
+                verdicts=len(verdicts),
+                questions=len({v.question for v in verdicts}),
+                first=_share([place == 1 for place in places]),
+                found=_share([place is not None for place in places]),
+                none=sum(v.verdict == "none" for v in verdicts),
+            )
+        )
+    return rows
+
+
+def _place(verdict: Verdict) -> int | None:
+    """Where the right term stood among the answers that were shown, from 1, if it did."""
+    ids = [str(one["id"]) for one in verdict.shown]
+    return ids.index(verdict.term_id) + 1 if verdict.term_id in ids else None
+
+
+def _share(values: Sequence[bool]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _body(verdict: Verdict) -> VerdictBody:
+    return VerdictBody(
+        id=verdict.id,
+        created=verdict.created,
+        glossary=verdict.glossary,
+        fingerprint=verdict.fingerprint,
+        model=verdict.model,
+        question=verdict.question,
+        verdict=verdict.verdict,
+        term_id=verdict.term_id,
+        shown=[Shown(**one) for one in verdict.shown],
+        person=verdict.person,
+    )

@@ -1,0 +1,1 @@
+"""What people said of answers: stored, counted, made into training pairs. Needs the extra [serve]."""

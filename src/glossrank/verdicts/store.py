@@ -1,0 +1,229 @@
+"""Verdicts in SQLite or PostgreSQL, through SQLAlchemy.
+
+A verdict that :meth:`VerdictStore.add` has returned is on the disk: SQLite writes its log ahead and waits
+for it (``synchronous=FULL``), PostgreSQL does so by itself. Tables are made and changed by
+Alembic's migrations when a store is opened.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+import alembic.command
+import alembic.config
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from glossrank.errors import InputError, OutputError
+from glossrank.verdicts.schema import verdicts
+
+VerdictKind = Literal["right", "wrong", "none"]
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY_SECONDS = 10
+"""How long a writer waits for another one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What somebody said of the answers to a question.
+
+    Attributes:
+        glossary, fingerprint: name and contents of what was asked.
+        model: the fingerprint of the model that answered.
+        verdict: ``"right"`` and ``"wrong"`` are of ``term_id``; ``"none"`` says that nothing in
+            the glossary answers.
+        shown: the answers that were shown: id and probability of each, best first.
+        person: who said so, if they gave a name.
+    """
+
+    glossary: str
+    fingerprint: str
+    model: str
+    question: str
+    verdict: VerdictKind
+    term_id: str | None
+    shown: Sequence[dict[str, Any]] = ()
+    person: str | None = None
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    created: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+
+    def __post_init__(self) -> None:
+        """
+        Raises:
+            ValueError: a term for ``"none"``, or none for another verdict.
+        """
+        if (self.verdict == "none") != (self.term_id is None):
+            raise ValueError("a term_id belongs to every verdict but 'none', and to that not.")
+
+
+class VerdictStore:
+    """Safe to use from several threads and processes.
+
+    Args:
+        url: SQLAlchemy's, such as ``sqlite:///verdicts.sqlite`` or
+            ``postgresql://user:password@host/database``.
+
+    Raises:
+        InputError: the URL cannot be used.
+        OutputError: the database cannot be reached or written.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        self.name = self._engine.url.render_as_string(hide_password=True)
+        with self._talking() as connection:
+            _migrate(connection)
+
+    def close(self) -> None:
+        """End the connections."""
+        self._engine.dispose()
+
+    def add(self, verdict: Verdict) -> None:
+        """Store one; when this returns, it is kept.
+
+        An id that is there already is not stored twice, so that a client can send a verdict again
+        when it does not know whether it arrived.
+
+        Raises:
+            InputError: a text has a NUL character.
+            OutputError: it could not be stored.
+        """
+        texts = (verdict.glossary, verdict.question, verdict.term_id, verdict.person)
+        if any("\0" in (text or "") for text in texts):
+            raise InputError(
+                expected="texts without NUL, which databases do not keep",
+                found="one with it",
+                fix="Remove the character.",
+            )
+        row = {column.name: getattr(verdict, column.name) for column in verdicts.c}
+        row["shown"] = [dict(one) for one in verdict.shown]
+        with self._talking() as connection:
+            known = sa.select(verdicts.c.id).where(verdicts.c.id == verdict.id)
+            if connection.execute(known).first() is None:
+                connection.execute(sa.insert(verdicts).values(row))
+
+    def read(
+        self, *, glossary: str | None = None, person: str | None = None, limit: int | None = None
+    ) -> list[Verdict]:
+        """Verdicts, oldest first; with a limit, the newest of them.
+
+        Raises:
+            OutputError: the database cannot be reached.
+        """
+        chosen = sa.select(verdicts)
+        if glossary is not None:
+            chosen = chosen.where(verdicts.c.glossary == glossary)
+        if person is not None:
+            chosen = chosen.where(verdicts.c.person == person)
+        chosen = chosen.order_by(verdicts.c.created.desc(), verdicts.c.id).limit(limit)
+        with self._talking() as connection:
+            rows = connection.execute(chosen).mappings().all()
+        return [_verdict(row) for row in reversed(rows)]
+
+    def delete(self, *, person: str) -> int:
+        """Remove all that a person said; how many that were.
+
+        Raises:
+            OutputError: the database cannot be reached.
+        """
+        with self._talking() as connection:
+            done = connection.execute(sa.delete(verdicts).where(verdicts.c.person == person))
+        return done.rowcount
+
+    @contextmanager
+    def _talking(self) -> Iterator[sa.Connection]:
+        """A transaction; committed at the end of the block."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise _unusable(self.name, error) from error
+
+
+def _verdict(row: sa.RowMapping) -> Verdict:
+    values = dict(row)
+    if values["created"].tzinfo is None:
+        # SQLite keeps no zone; all are written in UTC.
+        values["created"] = values["created"].replace(tzinfo=timezone.utc)
+    return Verdict(**values)
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        address = sa.make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise InputError(
+            expected="a database URL such as sqlite:///verdicts.sqlite",
+            found=url.partition("@")[2] or url.partition("?")[0],
+            fix="Correct it.",
+        ) from error
+    if address.drivername in ("postgresql", "postgres"):
+        address = address.set(drivername="postgresql+psycopg")
+    sqlite = address.get_backend_name() == "sqlite"
+    try:
+        if sqlite and address.database and address.database != ":memory:":
+            Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(
+            address,
+            # A connection that the server has closed meanwhile is made anew.
+            pool_pre_ping=True,
+            connect_args={"timeout": _BUSY_SECONDS} if sqlite else {"connect_timeout": 5},
+        )
+    except OSError as error:
+        raise OutputError(
+            file=address.database,
+            expected="a folder to keep verdicts in",
+            found=str(error.strerror or error),
+            fix="Give another one with --data, or a --database.",
+        ) from error
+    except (NoSuchModuleError, ArgumentError, ImportError) as error:
+        raise InputError(
+            expected="sqlite or postgresql, with its driver installed",
+            found=f"{address.drivername}: {str(error).splitlines()[0]}",
+            fix="Install glossrank[serve], which brings both.",
+        ) from error
+    if sqlite:
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    # Python's module begins transactions by rules of its own; _begin_sqlite does it instead.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # At once, not at the first change: else two writers that have read wait for each other.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _migrate(connection: sa.Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        # Servers that start side by side: one migrates, the others wait.
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(7032011)"))
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    alembic.command.upgrade(config, "head")
+
+
+def _unusable(name: str, error: SQLAlchemyError) -> OutputError:
+    said = str(getattr(error, "orig", None) or error).strip().splitlines()
+    kind = "a database that answers" if isinstance(error, DBAPIError) else "a usable database"
+    return OutputError(
+        expected=f"{kind} ({name})",
+        found=said[0] if said else type(error).__name__,
+        fix="Check that it runs, has room, and that this user may write to it.",
+    )

@@ -1,0 +1,73 @@
+"""A server in a process of its own, for tests."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+START = 60.0
+
+
+class Server:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self.process = process
+        self.port = port
+        self.log = log
+
+    def call(self, path: str, body: Any = None, *, timeout: float = 60) -> tuple[int, Any]:
+        """Status and JSON."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                content = answer.read()
+                return answer.status, json.loads(content) if content else None
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read() or b"null")
+
+
+@contextmanager
+def running(data: Path, *options: str) -> Iterator[Server]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = data.parent / f"{data.name}.log"
+    command = [sys.executable, "-m", "glossrank", "serve", "--port", str(port), "--data", str(data)]
+    with log.open("ab") as output:
+        process = subprocess.Popen([*command, *options], stdout=output, stderr=output)
+    server = Server(process, port, log)
+    try:
+        until(lambda: healthy(server), what="the server to start", log=log)
+        yield server
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def healthy(server: Server) -> bool:
+    assert server.process.poll() is None, server.log.read_text()
+    try:
+        return server.call("/health")[0] == 200
+    except OSError:
+        return False
+
+
+def until(true: Callable[[], bool], *, what: str, log: Path) -> None:
+    end = time.monotonic() + START
+    while not true():
+        assert time.monotonic() < end, f"waited for {what}: {log.read_text()}"
+        time.sleep(0.05)

@@ -1,0 +1,338 @@
+"""The application as its clients meet it, with the shipped model: dialects, limits, own routes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from glossrank import CrossEncoder, Glossary
+from glossrank.search import Searcher
+from glossrank.server.app import create_app
+from glossrank.server.settings import ServerSettings
+
+QUESTION = "How quick are we getting paid by customers?"
+TEXTS = [
+    "Import duties are taxes on goods that enter a country.",
+    "Days sales outstanding is the average number of days that customers take to pay.",
+    "A lease is a contract to use an asset for a time.",
+]
+GLOSSARY = "term,definition\nChurn,The share of customers who leave in a month.\nMRR,Monthly recurring revenue.\n"
+
+
+@pytest.fixture(scope="module")
+def model() -> CrossEncoder:
+    return CrossEncoder("finance-terms")
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    settings = ServerSettings(
+        data=tmp_path_factory.mktemp("data"), most_body_bytes=400_000, most_documents=500,
+        most_text_characters=50_000,
+    )  # fmt: skip
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        yield client
+
+
+# ---- text-embeddings-inference
+
+
+def test_tei_ranks_as_the_model_does(client: TestClient, model: CrossEncoder) -> None:
+    answer = client.post("/rerank", json={"query": QUESTION, "texts": TEXTS})
+    assert answer.status_code == 200
+    ranks = answer.json()
+    assert [sorted(rank) for rank in ranks] == [["index", "score"]] * 3
+    logits = model.logits([(QUESTION, text) for text in TEXTS])
+    assert [rank["index"] for rank in ranks] == np.argsort(-logits).tolist()
+    expected = 1 / (1 + np.exp(-logits))
+    np.testing.assert_allclose(
+        [r["score"] for r in ranks], expected[np.argsort(-logits)], atol=1e-6
+    )
+    assert int(answer.headers["x-compute-tokens"]) > 30
+
+
+def test_tei_options(client: TestClient, model: CrossEncoder) -> None:
+    body = {"query": QUESTION, "texts": TEXTS, "raw_scores": True, "return_text": True}
+    ranks = client.post("/rerank", json=body).json()
+    assert [rank["text"] for rank in ranks] == [TEXTS[rank["index"]] for rank in ranks]
+    logits = model.logits([(QUESTION, text) for text in TEXTS])
+    np.testing.assert_allclose([r["score"] for r in ranks], sorted(logits)[::-1], atol=1e-5)
+
+
+def test_tei_cuts_at_the_end_that_is_asked_for(client: TestClient) -> None:
+    filler = "the weather was fine " * 300
+    body = {"query": QUESTION, "texts": [f"{TEXTS[1]} {filler}", f"{filler} {TEXTS[1]}"], "raw_scores": True}  # fmt: skip
+    right = {r["index"]: r["score"] for r in client.post("/rerank", json=body).json()}
+    left = {
+        r["index"]: r["score"]
+        for r in client.post("/rerank", json={**body, "truncation_direction": "Left"}).json()
+    }
+    assert right[0] > right[1] + 1
+    assert left[1] > left[0] + 1
+    refused = client.post("/rerank", json={**body, "truncate": False})
+    assert refused.status_code == 413
+    assert refused.json()["error_type"] == "Validation"
+
+
+def test_tei_health_info_metrics(client: TestClient) -> None:
+    assert client.get("/health").status_code == 200
+    info = client.get("/info").json()
+    assert info["model_id"] == "finance-terms"
+    assert "reranker" in info["model_type"]
+    client.post("/rerank", json={"query": QUESTION, "texts": TEXTS})
+    text = client.get("/metrics").text
+    assert 'glossrank_requests_total{route="/rerank",status="200"}' in text
+    assert "glossrank_request_seconds_bucket" in text
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind"),
+    [
+        ({"query": "a", "texts": []}, 400, "Empty"),
+        ({"query": "a"}, 422, "Validation"),
+        ({"query": "a", "texts": "b"}, 422, "Validation"),
+        ({"query": "a", "texts": ["b"] * 501}, 422, "Validation"),
+        ({"query": "a", "texts": ["b" * 50_001]}, 413, "Validation"),
+        ({"query": "a\ud800", "texts": ["b"]}, 422, "Validation"),
+    ],
+)
+def test_tei_errors(client: TestClient, body: Any, status: int, kind: str) -> None:
+    answer = client.post(
+        "/rerank", content=json.dumps(body), headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error", "error_type"}
+    assert answer.json()["error_type"] == kind
+
+
+# ---- Cohere
+
+
+def test_cohere(client: TestClient) -> None:
+    body = {"model": "any", "query": QUESTION, "documents": TEXTS, "top_n": 2}
+    found = client.post("/v2/rerank", json=body).json()
+    assert found["results"][0]["index"] == 1
+    assert len(found["results"]) == 2
+    assert all(0 <= result["relevance_score"] <= 1 for result in found["results"])
+    assert found["meta"]["api_version"]["version"] == "2"
+    empty = client.post("/v2/rerank", json={**body, "documents": []})
+    assert (empty.status_code, list(empty.json())) == (400, ["message"])
+
+
+def test_cohere_reads_long_documents_to_the_end(client: TestClient) -> None:
+    filler = "the weather was fine " * 600
+    body = {"query": QUESTION, "documents": [f"{filler} {TEXTS[1]} {filler}", filler]}
+    found = client.post("/v2/rerank", json=body).json()["results"]
+    assert found[0]["index"] == 0
+    assert found[0]["relevance_score"] > 2 * found[1]["relevance_score"]
+    short = client.post("/v2/rerank", json={**body, "max_tokens_per_doc": 100}).json()["results"]
+    assert short[0]["relevance_score"] == pytest.approx(short[1]["relevance_score"], abs=1e-6)
+
+
+# ---- Jina
+
+
+def test_jina(client: TestClient) -> None:
+    documents = [TEXTS[0], {"text": TEXTS[1]}, TEXTS[2]]
+    found = client.post("/v1/rerank", json={"query": QUESTION, "documents": documents}).json()
+    assert found["object"] == "list"
+    assert found["results"][0]["document"] == {"text": TEXTS[1]}
+    assert found["usage"]["total_tokens"] > 0
+    bare = client.post(
+        "/v1/rerank", json={"query": QUESTION, "documents": documents, "return_documents": False}
+    )
+    assert all("document" not in result for result in bare.json()["results"])
+    wrong = client.post("/v1/rerank", json={"query": QUESTION, "documents": []})
+    assert (wrong.status_code, list(wrong.json())) == (422, ["detail"])
+
+
+# ---- what no client should send
+
+
+@pytest.mark.parametrize("path", ["/rerank", "/v2/rerank", "/v1/rerank", "/v1/ask", "/v1/verdicts"])
+@pytest.mark.parametrize(
+    ("content", "statuses"),
+    [
+        (b"", {422}),
+        (b"\xff\xfe{", {400}),
+        (b"{", {400}),
+        (b"[" * 100_000, {400}),
+        (b'{"query": ' + b"[" * 5_000 + b"]" * 5_000 + b"}", {400, 422}),
+        (b"null", {422}),
+        (b" " * 400_001, {413}),
+        (b'{"query": NaN, "texts": [1e999]}', {400, 422}),
+    ],
+    ids=["empty", "not utf-8", "cut", "deep", "deep value", "null", "large", "numbers"],
+)
+def test_broken_bodies(client: TestClient, path: str, content: bytes, statuses: set[int]) -> None:
+    answer = client.post(path, content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code in statuses, answer.text
+    assert answer.json()
+
+
+def test_nul_bytes_are_texts_like_others(client: TestClient) -> None:
+    answer = client.post("/rerank", json={"query": "a\0b", "texts": ["\0", "x"]})
+    assert answer.status_code == 200
+
+
+def test_unknown_paths_and_methods(client: TestClient) -> None:
+    assert client.get("/nowhere").status_code == 404
+    assert client.get("/rerank").status_code == 405
+
+
+def test_tokens(tmp_path: Path) -> None:
+    token = "a" * 20
+    app = create_app(ServerSettings(data=tmp_path, tokens=(token,)))
+    with TestClient(app) as client:
+        body = {"query": QUESTION, "texts": TEXTS}
+        for headers in ({}, {"Authorization": "Bearer b"}, {"Authorization": token}):
+            answer = client.post("/rerank", json=body, headers=headers)
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"] == "Bearer"
+        good = {"Authorization": f"Bearer {token}"}
+        assert client.post("/rerank", json=body, headers=good).status_code == 200
+        assert client.get("/health").status_code == 200
+        assert client.get("/").status_code == 200
+        assert client.get("/v1/glossaries").status_code == 401
+
+
+# ---- the own routes
+
+
+def test_ask_answers_as_the_search_does(client: TestClient, model: CrossEncoder) -> None:
+    found = client.post("/v1/ask", json={"question": QUESTION, "top_k": 3}).json()
+    expected = Searcher(Glossary.load(), model).search(QUESTION, 3).to_dict()
+    assert found["answers"] == json.loads(json.dumps(expected["answers"]))
+    assert found["fingerprint"] == Glossary.load().fingerprint
+    explained = client.post("/v1/ask", json={"question": QUESTION, "explain": True}).json()
+    assert explained["answers"][0]["reasons"]["words"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"question": ""}, 422),
+        ({"question": "  "}, 422),
+        ({"question": "a" * 2_001}, 422),
+        ({"question": "a", "top_k": 0}, 422),
+        ({"question": "a", "glossary": "../../etc"}, 404),
+    ],
+)
+def test_ask_refuses(client: TestClient, body: dict[str, Any], status: int) -> None:
+    answer = client.post("/v1/ask", json=body)
+    assert answer.status_code == status
+    assert answer.json()["detail"]
+
+
+def test_glossaries_are_uploaded_asked_and_replaced(client: TestClient) -> None:
+    made = client.put("/v1/glossaries/shop?format=csv", content=GLOSSARY.encode())
+    assert (made.status_code, made.json()["terms"]) == (200, 2)
+    found = client.post("/v1/ask", json={"question": "who is leaving us?", "glossary": "shop"})
+    assert found.json()["answers"][0]["term"] == "Churn"
+    listed = client.get("/v1/glossaries").json()
+    assert [one["name"] for one in listed][:1] == ["finance-terms"]
+    assert "shop" in [one["name"] for one in listed]
+    entries = client.get("/v1/glossaries/shop").json()["entries"]
+    assert [entry["term"] for entry in entries] == ["Churn", "MRR"]
+    wrong = client.put("/v1/glossaries/shop?format=csv", content=b"term\nChurn\n")
+    assert wrong.status_code == 422
+    assert client.get("/v1/glossaries/shop").json()["terms"] == 2
+    other = client.put(
+        "/v1/glossaries/shop?format=jsonl",
+        content=b'{"term": "ARPU", "definition": "Revenue per user."}\n',
+    )
+    assert other.json()["terms"] == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["..%2F..%2Fetc", "%2e%2e", "a%00b", "A", "con.csv", "x" * 65, "a%0ab"]
+)
+def test_bad_names_of_glossaries(client: TestClient, name: str) -> None:
+    answer = client.put(f"/v1/glossaries/{name}", content=GLOSSARY.encode())
+    assert answer.status_code in (404, 405, 422)
+
+
+def test_the_servers_own_glossary_stays(client: TestClient) -> None:
+    answer = client.put("/v1/glossaries/finance-terms", content=GLOSSARY.encode())
+    assert answer.status_code == 409
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "json", "yaml", "xlsx"])
+def test_broken_glossaries(client: TestClient, kind: str) -> None:
+    for content in (b"", b"\xff\xfe\x00", b"\0" * 1000, b"PK\x03\x04broken", b"[" * 5000):
+        answer = client.put(f"/v1/glossaries/broken?format={kind}", content=content)
+        assert answer.status_code == 422, answer.text
+        assert "/tmp" not in answer.text
+
+
+def test_lint(client: TestClient) -> None:
+    content = "term,definition\nChurn,Customers who leave.\nMRR,\n"
+    found = client.post("/v1/lint", content=content.encode()).json()
+    assert found["findings"]
+    assert all(finding["fix"] for finding in found["findings"])
+
+
+# ---- verdicts
+
+
+def verdict(**changes: Any) -> dict[str, Any]:
+    return {
+        "question": QUESTION,
+        "verdict": "right",
+        "term_id": "days-sales-outstanding",
+        "shown": [{"id": "days-sales-outstanding", "probability": 0.9}],
+        **changes,
+    }
+
+
+def test_verdicts_are_kept_read_and_removed(client: TestClient) -> None:
+    own = "0a0b0c0d-0000-4000-8000-000000000001"
+    first = client.post("/v1/verdicts", json=verdict(id=own, person="ann"))
+    assert first.status_code == 201
+    assert client.post("/v1/verdicts", json=verdict(id=own, person="ann")).status_code == 201
+    client.post("/v1/verdicts", json=verdict(person="bob", verdict="none", term_id=None))
+    found = client.get("/v1/verdicts").json()
+    assert [one["person"] for one in found] == ["ann", "bob"]
+    assert found[0]["model"] == CrossEncoder("finance-terms").fingerprint
+    (day,) = client.get("/v1/verdicts/quality").json()
+    assert (day["verdicts"], day["first"], day["none"]) == (2, 1.0, 1)
+    assert client.delete("/v1/verdicts", params={"person": "ann"}).json() == {"deleted": 1}
+    assert [one["person"] for one in client.get("/v1/verdicts").json()] == ["bob"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"term_id": "no-such-term"},
+        {"term_id": None},
+        {"verdict": "none"},
+        {"verdict": "maybe"},
+        {"question": ""},
+        {"id": "1; DROP TABLE verdicts"},
+        {"shown": [{"id": "a", "probability": 2}]},
+    ],
+)
+def test_wrong_verdicts(client: TestClient, changes: dict[str, Any]) -> None:
+    assert client.post("/v1/verdicts", json=verdict(**changes)).status_code == 422
+
+
+# ---- the page
+
+
+def test_the_page_lets_nothing_foreign_in(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    for name in ("app.js", "app.css", "icon.svg"):
+        assert client.get(f"/page/{name}").status_code == 200
+    assert client.get("/page/..%2fapp.py").status_code == 404
+    assert "http://" not in page.text.replace("http://www.w3.org", "")
+    assert "https://" not in page.text

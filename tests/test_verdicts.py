@@ -1,0 +1,218 @@
+"""Verdicts in both databases, pairs of them, and the models that come out of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from glossrank import Glossary, Term
+from glossrank.errors import InputError, OutputError
+from glossrank.judgments import read_pairs
+from glossrank.verdicts.models import ModelHistory
+from glossrank.verdicts.pairs import MOST_NEGATIVES, pairs_from_verdicts, write_pairs
+from glossrank.verdicts.store import Verdict, VerdictKind, VerdictStore
+from tests.postgresql import Cluster
+
+GLOSSARY = Glossary(
+    "shop", tuple(Term(name, name.upper(), f"What {name} is.") for name in "abcdefghijkl")
+)
+WRITER = """
+import sys
+from glossrank.verdicts.store import Verdict, VerdictStore
+store = VerdictStore(sys.argv[1])
+number = 0
+while True:
+    number += 1
+    store.add(Verdict(glossary=sys.argv[2], fingerprint="f", model="m", question=str(number),
+                      verdict="none", term_id=None))
+    print(number, flush=True)
+"""
+
+
+def verdict(
+    question: str = "what?", kind: VerdictKind = "right", term: str | None = "a", shown: str = ""
+) -> Verdict:
+    return Verdict(
+        glossary="shop",
+        fingerprint="f" * 64,
+        model="m" * 64,
+        question=question,
+        verdict=kind,
+        term_id=term,
+        shown=[{"id": name, "probability": 0.5} for name in shown],
+        person="ann",
+    )
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'sub' / 'verdicts.sqlite'}"
+    cluster: Cluster = request.getfixturevalue("cluster")
+    name = f"v{abs(hash(request.node.name)) % 10**9}"
+    cluster.run(f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
+    return cluster.url(name=name)
+
+
+def test_what_is_stored_is_read(url: str) -> None:
+    store = VerdictStore(url)
+    kept = [verdict("who owes us?", shown="ab"), verdict("naïve 😀 \" '; --", "none", None)]
+    for one in kept:
+        store.add(one)
+        store.add(one)
+    store.close()
+    again = VerdictStore(url)
+    assert again.read() == kept
+    assert again.read(limit=1) == kept[1:]
+    assert again.read(glossary="other") == []
+    assert again.delete(person="bob") == 0
+    assert again.delete(person="ann") == 2
+    assert again.read() == []
+    again.close()
+
+
+def test_many_write_at_once(url: str) -> None:
+    store = VerdictStore(url)
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda number: store.add(verdict(str(number))), range(200)))
+    assert sorted(int(one.question) for one in store.read()) == list(range(200))
+    store.close()
+
+
+def test_a_killed_writer_loses_nothing_it_has_acknowledged(url: str) -> None:
+    for round_ in range(5):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, url, f"r{round_}"], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout is not None
+        acknowledged = [int(writer.stdout.readline()) for _ in range(10 + 7 * round_)]
+        writer.kill()
+        acknowledged += [int(line) for line in writer.stdout if line.endswith("\n")]
+        writer.wait()
+        writer.stdout.close()
+        store = VerdictStore(url)
+        found = {int(one.question) for one in store.read(glossary=f"r{round_}")}
+        store.close()
+        assert found >= set(acknowledged)
+
+
+def test_nul_in_a_text_is_refused(url: str) -> None:
+    store = VerdictStore(url)
+    with pytest.raises(InputError, match="without NUL"):
+        store.add(verdict("a\0b"))
+    assert store.read() == []
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "bad", ["nonsense", "oracle://u:secret@h/d", "sqlite:////proc/nowhere/v.sqlite"]
+)
+def test_databases_that_cannot_be_used(bad: str) -> None:
+    with pytest.raises((InputError, OutputError)) as error:
+        VerdictStore(bad)
+    assert "secret" not in str(error.value)
+
+
+def test_a_database_that_is_gone_is_told_and_back_is_used(tmp_path: Path) -> None:
+    store = VerdictStore(f"sqlite:///{tmp_path / 'v.sqlite'}")
+    holder = sqlite3.connect(tmp_path / "v.sqlite", isolation_level=None)
+    holder.execute("DROP TABLE verdicts")
+    with pytest.raises(OutputError, match="no such table"):
+        store.add(verdict())
+    holder.close()
+    store.close()
+
+
+# ---- pairs
+
+
+def test_pairs_of_verdicts() -> None:
+    made = pairs_from_verdicts(
+        [
+            verdict("q1", "right", "b", shown="abcd"),
+            verdict("q2", "none", None, shown="ab"),
+            verdict("q3", "wrong", "c", shown="cd"),
+            verdict("q3", "right", "gone", shown="cd"),
+        ],
+        GLOSSARY,
+    )
+    texts = dict(zip("abcdefghijkl", GLOSSARY.documents, strict=True))
+    found = [(pair.question, pair.document, pair.label) for pair in made.pairs]
+    assert found == [
+        ("q1", texts["b"], 1.0),
+        ("q1", texts["a"], 0.0),
+        ("q1", texts["c"], 0.0),
+        ("q1", texts["d"], 0.0),
+        ("q2", texts["a"], 0.0),
+        ("q2", texts["b"], 0.0),
+        ("q3", texts["c"], 0.0),
+    ]
+    assert (made.questions, made.gone) == (3, 1)
+
+
+def test_the_later_verdict_counts_and_negatives_are_few() -> None:
+    made = pairs_from_verdicts(
+        [
+            verdict("q", "right", "a", shown="abcdefghijkl"),
+            verdict("q", "wrong", "a"),
+            verdict("q"),
+        ],
+        GLOSSARY,
+    )
+    labels = [pair.label for pair in made.pairs]
+    assert labels == [1.0] + [0.0] * MOST_NEGATIVES
+
+
+def test_written_pairs_are_read_by_training_and_run_nothing(tmp_path: Path) -> None:
+    made = pairs_from_verdicts([verdict("=cmd|' /C calc'!A0", shown="ab")], GLOSSARY)
+    for name in ("pairs.csv", "pairs.jsonl"):
+        write_pairs(made.pairs, tmp_path / name)
+        assert len(read_pairs(tmp_path / name)) == 2
+    with (tmp_path / "pairs.csv").open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
+    first = json.loads((tmp_path / "pairs.jsonl").read_text().splitlines()[0])
+    assert first["sentence_0"] == "=cmd|' /C calc'!A0"
+    with pytest.raises(InputError, match=r"\.csv or \.jsonl"):
+        write_pairs(made.pairs, tmp_path / "pairs.txt")
+
+
+# ---- models
+
+
+def new_model(history: ModelHistory, content: str) -> Path:
+    folder = history.folder / "next"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(content)
+    return history.take_in(folder)
+
+
+def test_models_follow_each_other_and_are_taken_back(tmp_path: Path) -> None:
+    history = ModelHistory(tmp_path / "models")
+    assert history.current is None
+    with pytest.raises(InputError, match="nothing to take back"):
+        history.take_back()
+    first, second = new_model(history, "1"), new_model(history, "2")
+    assert (first.name, second.name) == ("0001", "0002")
+    assert ModelHistory(tmp_path / "models").current == second
+    assert history.take_back() == first
+    assert (second / "config.json").read_text() == "2"
+    # A number is not given twice, so that nothing is overwritten.
+    assert new_model(history, "3").name == "0003"
+    assert history.take_back() == first
+    assert history.take_back() is None
+    assert history.current is None
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[1]", '["../x"]', '["0009"]'])
+def test_a_broken_list_of_models_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "used.json").write_text(content)
+    with pytest.raises(InputError, match=r"used\.json"):
+        _ = ModelHistory(tmp_path).current
