@@ -9,7 +9,7 @@ export Q ?= Are we giving investors a good return via dividends?
 LARGE := datasets/finance-terms-large
 WORDINGS := glossary-standard glossary-textbook glossary-short
 
-.PHONY: ask test lint train model bi-encoder-there check-data bench quality clean
+.PHONY: ask serve test lint train model bi-encoder-there check-data bench quality clean
 
 # The light install: what a user of the package gets.
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -22,8 +22,17 @@ $(VENV)/ready-dev: $(VENV)/ready
 	$(PIP) --editable '.[dev]'
 	touch $@
 
+# The server's extra beside it.
+$(VENV)/ready-serve: $(VENV)/ready
+	$(PIP) --editable '.[serve]'
+	touch $@
+
 ask: $(VENV)/ready
 	@$(BIN)/glossrank ask "$$Q"
+
+# The page for people and the rerank APIs, at http://127.0.0.1:8080.
+serve: $(VENV)/ready-serve
+	@$(BIN)/glossrank serve $(SERVE)
 
 test: lint
 	$(BIN)/python -m pytest
