@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,7 @@ def test_tei_health_info_metrics(client: TestClient) -> None:
         ({"query": "a", "texts": []}, 400, "Empty"),
         ({"query": "a"}, 422, "Validation"),
         ({"query": "a", "texts": "b"}, 422, "Validation"),
+        ({"query": "a", "texts": ["b"], "raw_scores": 0}, 422, "Validation"),
         ({"query": "a", "texts": ["b"] * 501}, 422, "Validation"),
         ({"query": "a", "texts": ["b" * 50_001]}, 413, "Validation"),
         ({"query": "a\ud800", "texts": ["b"]}, 422, "Validation"),
@@ -309,8 +311,8 @@ def test_verdicts_are_kept_read_and_removed(client: TestClient) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"term_id": "no-such-term"},
         {"term_id": None},
+        {"fingerprint": "short"},
         {"verdict": "none"},
         {"verdict": "maybe"},
         {"question": ""},
@@ -322,7 +324,43 @@ def test_wrong_verdicts(client: TestClient, changes: dict[str, Any]) -> None:
     assert client.post("/v1/verdicts", json=verdict(**changes)).status_code == 422
 
 
+def test_a_verdict_on_a_term_that_is_not_there(client: TestClient) -> None:
+    answer = client.post("/v1/verdicts", json=verdict(term_id="no-such-term"))
+    assert answer.status_code == 404
+    assert "no-such-term" in answer.json()["detail"]
+
+
+def test_an_id_is_of_one_verdict(client: TestClient) -> None:
+    own = "0a0b0c0d-0000-4000-8000-000000000002"
+    assert client.post("/v1/verdicts", json=verdict(id=own)).status_code == 201
+    other = client.post("/v1/verdicts", json=verdict(id=own, verdict="wrong"))
+    assert other.status_code == 409
+    kept = [one for one in client.get("/v1/verdicts").json() if one["id"] == own]
+    assert [one["verdict"] for one in kept] == ["right"]
+
+
+def test_a_verdict_is_on_what_was_shown(client: TestClient) -> None:
+    # Between the question and the verdict another model may have come.
+    answer = client.post("/v1/verdicts", json=verdict(model="a" * 64, fingerprint="b" * 64)).json()
+    assert (answer["model"], answer["fingerprint"]) == ("a" * 64, "b" * 64)
+
+
 # ---- the page
+
+
+def test_the_api_page_needs_no_internet(client: TestClient) -> None:
+    page = client.get("/docs").text
+    for path in re.findall(r'(?:src|href)="([^"]+)"', page):
+        assert path.startswith("/"), path
+        assert client.get(path).status_code == 200
+    assert "swagger-ui-bundle.js" in page
+
+
+def test_a_wrong_method_names_the_right_ones(client: TestClient) -> None:
+    answer = client.patch("/v1/verdicts")
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "POST", "DELETE"}
+    assert client.post("/v1/glossaries/finance-terms").headers["allow"] == "GET, PUT"
 
 
 def test_the_page_lets_nothing_foreign_in(client: TestClient) -> None:

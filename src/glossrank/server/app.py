@@ -12,16 +12,17 @@ from importlib.metadata import version
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from glossrank.server.asking import asking_routes
 from glossrank.server.cohere import cohere_routes
 from glossrank.server.jina import jina_routes
 from glossrank.server.judging import judging_routes
-from glossrank.server.limits import BodyLimit, TokenCheck
+from glossrank.server.limits import DOCS_FILES, BodyLimit, TokenCheck
 from glossrank.server.metrics import Metrics
 from glossrank.server.page import page_routes
 from glossrank.server.problems import error_body
@@ -60,8 +61,14 @@ def create_app(settings: ServerSettings) -> FastAPI:
         await run_in_threadpool(served.close)
         store.close()
 
-    app = FastAPI(
-        title="glossrank", version=version("glossrank"), lifespan=lifespan, redoc_url=None
+    # FastAPI's own page of the API loads its scripts from the internet; this one brings them along.
+    app = FastAPIOffline(
+        redoc_url=None,
+        favicon_url="/page/icon.svg",
+        static_url=DOCS_FILES,
+        title="glossrank",
+        version=version("glossrank"),
+        lifespan=lifespan,
     )
     app.include_router(tei_routes(reranker, settings))
     app.include_router(cohere_routes(reranker))
@@ -70,7 +77,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.include_router(judging_routes(shelf, store, work, metrics))
     app.include_router(page_routes())
 
-    @app.get("/metrics", tags=["text-embeddings-inference"])
+    @app.get("/metrics", tags=["text-embeddings-inference"], response_class=PlainTextResponse)
     async def figures() -> Response:
         """Figures for Prometheus."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
@@ -97,7 +104,22 @@ async def _answer_problem(request: Request, error: Exception) -> Response:
     body = error_body(
         request.url.path, error.status_code, str(error.detail), getattr(error, "kind", None)
     )
-    return JSONResponse(body, error.status_code, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        # The router names the methods of the first route of a path only.
+        headers["Allow"] = ", ".join(_methods(request)) or headers.get("Allow", "")
+    return JSONResponse(body, error.status_code, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    given = request.url.path.split("/")
+    for path, methods in request.app.openapi()["paths"].items():
+        wanted = path.split("/")
+        if len(wanted) == len(given) and all(
+            w == g or w.startswith("{") for w, g in zip(wanted, given, strict=True)
+        ):
+            return [method.upper() for method in methods]
+    return []
 
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:

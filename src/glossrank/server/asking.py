@@ -13,7 +13,7 @@ from glossrank.glossary import DEFAULT_TOP_K, Glossary
 from glossrank.server.metrics import Metrics
 from glossrank.server.problems import ALL_STATUSES, Detail, Problem, described
 from glossrank.server.shelf import NAME_PATTERN, Loaded, Shelf
-from glossrank.server.texts import Text
+from glossrank.server.texts import Sent, Text
 from glossrank.server.work import Work
 
 MOST_ANSWERS = 100
@@ -32,7 +32,7 @@ Name = Annotated[str, Path(pattern=f"^{NAME_PATTERN}$", examples=["finance-terms
 Format = Annotated[Literal["csv", "tsv", "jsonl", "json", "yaml", "xlsx"], Query()]
 
 
-class AskRequest(BaseModel):
+class AskRequest(Sent):
     model_config = ConfigDict(json_schema_extra={"examples": [{"question": "How quick are we getting paid by customers?", "top_k": 3}]})  # fmt: skip
 
     question: Text = Field(min_length=1, max_length=LONGEST_QUESTION)
@@ -47,6 +47,7 @@ class AskResponse(BaseModel):
 
     question: str
     model: str
+    model_sha: str
     glossary: str
     fingerprint: str
     read_as: str
@@ -112,6 +113,7 @@ def asking_routes(shelf: Shelf, work: Work, metrics: Metrics) -> APIRouter:
         return AskResponse(
             question=body.question,
             model=loaded.model,
+            model_sha=loaded.searcher.model.fingerprint,
             glossary=loaded.name,
             fingerprint=loaded.searcher.glossary.fingerprint,
             **answers.to_dict(),

@@ -12,21 +12,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from glossrank.server.problems import ALL_STATUSES, Detail, Problem, described
 from glossrank.server.reranking import Reranker
 from glossrank.server.scoring import score_pieces
-from glossrank.server.texts import Text
+from glossrank.server.texts import NOT_EMPTY, Sent, Text
 
 MOST_TOKENS_PER_DOCUMENT = 8_192
 
 
-class JinaDocument(BaseModel):
+class JinaDocument(Sent):
     text: Text
 
 
-class JinaRequest(BaseModel):
+class JinaRequest(Sent):
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": "finance-terms", "query": "Who owes us money?", "documents": ["Sums that customers still owe.", {"text": "Import duties."}], "top_n": 1}]})  # fmt: skip
 
     model: str | None = Field(None, description="any name; this server has one model")
     query: Text = Field(min_length=1)
-    documents: list[Text | JinaDocument]
+    documents: list[Text | JinaDocument] = Field(json_schema_extra=NOT_EMPTY)
     top_n: int | None = Field(None, ge=1, le=2**31 - 1)
     return_documents: bool = True
 

@@ -15,7 +15,7 @@ from glossrank.server.asking import LONGEST_QUESTION, MOST_ANSWERS, find, refusi
 from glossrank.server.metrics import Metrics
 from glossrank.server.problems import ALL_STATUSES, Detail, Problem, described
 from glossrank.server.shelf import Shelf
-from glossrank.server.texts import Text
+from glossrank.server.texts import Sent, Text
 from glossrank.server.work import Work
 from glossrank.verdicts.store import Verdict, VerdictStore
 
@@ -25,21 +25,45 @@ Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 Stored = Annotated[Text, Field(max_length=LONGEST_QUESTION)]
 
 
-class Shown(BaseModel):
+class Shown(Sent):
     id: Stored
     probability: float | None = Field(None, ge=0, le=1)
 
 
-class VerdictRequest(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"question": "How quick are we getting paid by customers?", "verdict": "right", "term_id": "days-sales-outstanding", "shown": [{"id": "days-sales-outstanding", "probability": 0.9}]}]})  # fmt: skip
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
+
+class _Given(Sent):
     question: Stored = Field(min_length=1)
-    verdict: Literal["right", "wrong", "none"]
-    term_id: Stored | None = Field(None, description="of the term that is right or wrong")
     glossary: str | None = None
     shown: list[Shown] = Field(default_factory=list, max_length=MOST_ANSWERS)
     person: Stored | None = None
     id: Id | None = Field(None, description="a UUID; sent again, it is stored once")
+    fingerprint: Hash | None = Field(
+        None, description="of the glossary that was asked, as /v1/ask said; else the present one"
+    )
+    model: Hash | None = Field(
+        None, description="the model_sha that /v1/ask said; else the present one"
+    )
+
+
+class OfTerm(_Given):
+    """A term is an answer to the question, or is not."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"question": "How quick are we getting paid by customers?", "verdict": "right", "term_id": "days-sales-outstanding", "shown": [{"id": "days-sales-outstanding", "probability": 0.9}]}]})  # fmt: skip
+
+    verdict: Literal["right", "wrong"]
+    term_id: Stored
+
+
+class OfNone(_Given):
+    """Nothing in the glossary answers the question."""
+
+    verdict: Literal["none"]
+    term_id: None = None
+
+
+VerdictRequest = Annotated[OfTerm | OfNone, Field(discriminator="verdict")]
 
 
 class VerdictBody(BaseModel):
@@ -80,22 +104,20 @@ def judging_routes(shelf: Shelf, store: VerdictStore, work: Work, metrics: Metri
     router = APIRouter(prefix="/v1/verdicts", tags=["verdicts"])
     errors = described(Detail, *ALL_STATUSES, 404)
 
-    @router.post("", status_code=201, responses=errors)
+    @router.post("", status_code=201, responses={**errors, **described(Detail, 409)})
     async def give(body: VerdictRequest, request: Request) -> VerdictBody:
         """Store a verdict; once this is answered, it is kept."""
         loaded = find(shelf, body.glossary)
         glossary = loaded.searcher.glossary
-        if (body.verdict == "none") != (body.term_id is None):
-            raise Problem(422, "expected a term_id for 'right' and 'wrong', and none for 'none'.")
         if body.term_id is not None and all(t.id != body.term_id for t in glossary.terms):
             raise Problem(
-                422, f"expected the id of a term of {loaded.name}, found {body.term_id!r}."
+                404, f"expected the id of a term of {loaded.name}, found {body.term_id!r}."
             )
         given: dict[str, Any] = {} if body.id is None else {"id": body.id}
         verdict = Verdict(
             glossary=loaded.name,
-            fingerprint=glossary.fingerprint,
-            model=loaded.searcher.model.fingerprint,
+            fingerprint=body.fingerprint or glossary.fingerprint,
+            model=body.model or loaded.searcher.model.fingerprint,
             question=body.question,
             verdict=body.verdict,
             term_id=body.term_id,
@@ -103,9 +125,15 @@ def judging_routes(shelf: Shelf, store: VerdictStore, work: Work, metrics: Metri
             person=body.person,
             **given,
         )
-        await work.run(request, functools.partial(refusing, store.add, verdict))
+        stored = await work.run(request, functools.partial(refusing, store.add, verdict))
+        if stored.said != verdict.said:
+            raise Problem(
+                409,
+                f"expected an id of its own for each verdict, found {verdict.id} of another one. "
+                "Leave it out, or send that one again.",
+            )
         metrics.verdicts.labels(body.verdict).inc()
-        return _body(verdict)
+        return _body(stored)
 
     @router.get("", responses=errors)
     async def read(

@@ -13,8 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from glossrank.server.problems import Problem, error_body
 
-OPEN_PATHS = ("/health", "/", "/page/")
-"""Need no token: a load balancer asks for the first, and the page asks people for theirs."""
+DOCS_FILES = "/docs-files"
+_OPEN_PATHS = ("/health", "/", "/docs", "/openapi.json")
+_OPEN_FOLDERS = ("/page/", f"{DOCS_FILES}/")
+"""These need no token: a load balancer asks for /health, a browser cannot send one for a page, and
+the page asks people for theirs."""
 
 
 class BodyLimit:
@@ -73,7 +76,7 @@ class TokenCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        free = path in OPEN_PATHS or path.startswith(OPEN_PATHS[-1])
+        free = path in _OPEN_PATHS or path.startswith(_OPEN_FOLDERS)
         if scope["type"] != "http" or not self._digests or free or self._known(scope):
             await self._app(scope, receive, send)
             return

@@ -1,10 +1,10 @@
-"""Texts in requests: what every dialect refuses alike."""
+"""What every dialect's requests have in common."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 def _sound(text: str) -> str:
@@ -17,3 +17,13 @@ def _sound(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_sound)]
 """A string that a tokenizer can read: JSON can spell halves of surrogate pairs."""
+
+
+NOT_EMPTY: dict[str, Any] = {"minItems": 1}
+"""In the API's description of a list; each route refuses an empty one in its dialect's words."""
+
+
+class Sent(BaseModel):
+    """What a client sends. A 0 is no false and a "1" is no number, as the API's description says."""
+
+    model_config = ConfigDict(strict=True)

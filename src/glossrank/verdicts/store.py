@@ -62,6 +62,11 @@ class Verdict:
         if (self.verdict == "none") != (self.term_id is None):
             raise ValueError("a term_id belongs to every verdict but 'none', and to that not.")
 
+    @property
+    def said(self) -> tuple[str, str, str, str | None, str | None]:
+        """What makes it the same verdict, whenever it was sent."""
+        return self.glossary, self.question, self.verdict, self.term_id, self.person
+
 
 class VerdictStore:
     """Safe to use from several threads and processes.
@@ -85,8 +90,8 @@ class VerdictStore:
         """End the connections."""
         self._engine.dispose()
 
-    def add(self, verdict: Verdict) -> None:
-        """Store one; when this returns, it is kept.
+    def add(self, verdict: Verdict) -> Verdict:
+        """Store one, and what is stored under its id; when this returns, it is kept.
 
         An id that is there already is not stored twice, so that a client can send a verdict again
         when it does not know whether it arrived.
@@ -105,9 +110,11 @@ class VerdictStore:
         row = {column.name: getattr(verdict, column.name) for column in verdicts.c}
         row["shown"] = [dict(one) for one in verdict.shown]
         with self._talking() as connection:
-            known = sa.select(verdicts.c.id).where(verdicts.c.id == verdict.id)
-            if connection.execute(known).first() is None:
+            known = sa.select(verdicts).where(verdicts.c.id == verdict.id)
+            found = connection.execute(known).mappings().first()
+            if found is None:
                 connection.execute(sa.insert(verdicts).values(row))
+        return verdict if found is None else _verdict(found)
 
     def read(
         self, *, glossary: str | None = None, person: str | None = None, limit: int | None = None

@@ -82,6 +82,7 @@ function clearAnswers() {
   state.given.clear();
   byId("answers").replaceChildren();
   byId("after").hidden = true;
+  byId("examples").hidden = false;
   show("status", "");
   show("problem", "");
 }
@@ -113,6 +114,8 @@ function draw(found) {
   show("status", [`${found.answers.length} answers.`, ...notes].join(" "));
   byId("answers").replaceChildren(...found.answers.map(card));
   byId("after").hidden = false;
+  // They would push the answers off a small screen; an emptied box brings them back.
+  byId("examples").hidden = true;
   byId("none").setAttribute("aria-pressed", "false");
 }
 
@@ -170,12 +173,13 @@ function marked(text, span) {
 async function judge(verdict, term) {
   const found = state.answers;
   if (!found) return;
-  const key = `${verdict} ${term ?? ""}`;
-  // Pressed again, it is the same verdict.
-  if (!state.given.has(key)) state.given.set(key, newId());
+  // Pressed again, it is the same verdict; after another one on the same term it is a new one.
+  const key = term ?? "";
+  if (state.given.get(key)?.verdict !== verdict) state.given.set(key, { verdict, id: newId() });
   try {
     await call("/v1/verdicts", { json: {
-      id: state.given.get(key), question: found.question, glossary: found.glossary, verdict, term_id: term,
+      id: state.given.get(key).id, question: found.question, glossary: found.glossary, verdict, term_id: term,
+      fingerprint: found.fingerprint, model: found.model_sha,
       shown: found.answers.map((answer) => ({ id: answer.id, probability: answer.probability })),
     } });
   } catch (error) {
@@ -230,6 +234,7 @@ async function upload(event) {
     drawFindings(found);
     if (keep) {
       const kept = await call(`/v1/glossaries/${encodeURIComponent(name)}?format=${encodeURIComponent(format)}`, options);
+      byId("glossary-choice").replaceChildren(element("option", { value: kept.name }));
       show("upload-status", `Kept: ${kept.terms} terms as ${kept.name}, ${found.findings.length} findings.`);
       await loadGlossaries();
     } else {
@@ -266,18 +271,21 @@ async function loadQuality() {
 function chart(rows) {
   const space = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(space, "svg");
-  svg.setAttribute("viewBox", "0 0 480 160");
+  // As wide as its place, so that a letter has one size on every screen.
+  const wide = Math.max(280, byId("chart").clientWidth);
+  svg.setAttribute("viewBox", `0 0 ${wide} 160`);
   const add = (name, attributes, text) => {
     const node = document.createElementNS(space, name);
     for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
     if (text !== undefined) node.textContent = text;
     svg.append(node);
   };
-  const x = (at) => 40 + (rows.length > 1 ? (at * 420) / (rows.length - 1) : 210);
+  const [left, right] = [48, wide - 10];
+  const x = (at) => (rows.length > 1 ? left + (at * (right - left)) / (rows.length - 1) : (left + right) / 2);
   const y = (share) => 130 - share * 110;
   for (const share of [0, 0.5, 1]) {
-    add("line", { class: "axis", x1: 40, x2: 470, y1: y(share), y2: y(share) });
-    add("text", { x: 4, y: y(share) + 4 }, `${share * 100} %`);
+    add("line", { class: "axis", x1: left, x2: right, y1: y(share), y2: y(share) });
+    add("text", { x: 0, y: y(share) + 4 }, `${share * 100} %`);
   }
   const known = rows.map((row, at) => [row, at]).filter(([row]) => row.first !== null);
   add("polyline", { class: "curve", points: known.map(([row, at]) => `${x(at)},${y(row.first)}`).join(" ") });
@@ -289,8 +297,8 @@ function chart(rows) {
       add("text", { x: between + 4, y: 24 }, "new model");
     }
   });
-  add("text", { x: 40, y: 152 }, rows[0].day);
-  if (rows.length > 1) add("text", { x: 470, y: 152, "text-anchor": "end" }, rows[rows.length - 1].day);
+  add("text", { x: left, y: 152 }, rows[0].day);
+  if (rows.length > 1) add("text", { x: right, y: 152, "text-anchor": "end" }, rows[rows.length - 1].day);
   return svg;
 }
 
@@ -320,6 +328,7 @@ function onKey(event) {
 }
 
 byId("ask-form").addEventListener("submit", (event) => { event.preventDefault(); ask(); });
+byId("question").addEventListener("input", () => { if (!byId("question").value) clearAnswers(); });
 byId("glossary-choice").addEventListener("change", chooseGlossary);
 byId("none").addEventListener("click", () => judge("none", null));
 byId("correct").addEventListener("submit", (event) => {
