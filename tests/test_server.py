@@ -324,6 +324,12 @@ def test_wrong_verdicts(client: TestClient, changes: dict[str, Any]) -> None:
     assert client.post("/v1/verdicts", json=verdict(**changes)).status_code == 422
 
 
+def test_whole_numbers_may_have_a_point(client: TestClient) -> None:
+    body = {"query": QUESTION, "documents": TEXTS}
+    assert len(client.post("/v2/rerank", json={**body, "top_n": 2.0}).json()["results"]) == 2
+    assert client.post("/v2/rerank", json={**body, "top_n": 1.5}).status_code == 422
+
+
 def test_a_verdict_on_a_term_that_is_not_there(client: TestClient) -> None:
     answer = client.post("/v1/verdicts", json=verdict(term_id="no-such-term"))
     assert answer.status_code == 404

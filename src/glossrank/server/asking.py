@@ -13,7 +13,7 @@ from glossrank.glossary import DEFAULT_TOP_K, Glossary
 from glossrank.server.metrics import Metrics
 from glossrank.server.problems import ALL_STATUSES, Detail, Problem, described
 from glossrank.server.shelf import NAME_PATTERN, Loaded, Shelf
-from glossrank.server.texts import Sent, Text
+from glossrank.server.texts import Sent, Text, Whole
 from glossrank.server.work import Work
 
 MOST_ANSWERS = 100
@@ -37,7 +37,7 @@ class AskRequest(Sent):
 
     question: Text = Field(min_length=1, max_length=LONGEST_QUESTION)
     glossary: str | None = Field(None, description="by default the server's first")
-    top_k: int = Field(DEFAULT_TOP_K, ge=1, le=MOST_ANSWERS)
+    top_k: Whole = Field(DEFAULT_TOP_K, ge=1, le=MOST_ANSWERS)
     explain: bool = False
     as_typed: bool = Field(False, description="leave slips in the question as they are")
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from glossrank.server.problems import ALL_STATUSES, CohereError, Problem, described
 from glossrank.server.reranking import Reranker
 from glossrank.server.scoring import score_pieces
-from glossrank.server.texts import NOT_EMPTY, Sent, Text
+from glossrank.server.texts import NOT_EMPTY, Count, Sent, Text, Whole
 
 DEFAULT_TOKENS_PER_DOCUMENT = 4_096
 
@@ -27,9 +27,9 @@ class CohereRequest(Sent):
     model: str | None = Field(None, description="any name; this server has one model")
     query: Text = Field(min_length=1)
     documents: list[Text] = Field(json_schema_extra=NOT_EMPTY)
-    top_n: int | None = Field(None, ge=1, le=2**31 - 1)
-    max_tokens_per_doc: int = Field(DEFAULT_TOKENS_PER_DOCUMENT, ge=1, le=2**31 - 1)
-    priority: int = Field(0, ge=0, le=999, description="accepted, without effect")
+    top_n: Count | None = None
+    max_tokens_per_doc: Count = DEFAULT_TOKENS_PER_DOCUMENT
+    priority: Whole = Field(0, ge=0, le=999, description="accepted, without effect")
 
 
 class CohereResult(BaseModel):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from glossrank.server.problems import ALL_STATUSES, Detail, Problem, described
 from glossrank.server.reranking import Reranker
 from glossrank.server.scoring import score_pieces
-from glossrank.server.texts import NOT_EMPTY, Sent, Text
+from glossrank.server.texts import NOT_EMPTY, Count, Sent, Text
 
 MOST_TOKENS_PER_DOCUMENT = 8_192
 
@@ -27,7 +27,7 @@ class JinaRequest(Sent):
     model: str | None = Field(None, description="any name; this server has one model")
     query: Text = Field(min_length=1)
     documents: list[Text | JinaDocument] = Field(json_schema_extra=NOT_EMPTY)
-    top_n: int | None = Field(None, ge=1, le=2**31 - 1)
+    top_n: Count | None = None
     return_documents: bool = True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _sound(text: str) -> str:
@@ -19,6 +19,13 @@ Text = Annotated[str, AfterValidator(_sound)]
 """A string that a tokenizer can read: JSON can spell halves of surrogate pairs."""
 
 
+def _whole(number: object) -> object:
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number; JSON Schema counts 3.0 as one, and some languages write nothing else."""
+Count = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(_whole)]
 NOT_EMPTY: dict[str, Any] = {"minItems": 1}
 """In the API's description of a list; each route refuses an empty one in its dialect's words."""
 
