@@ -123,6 +123,8 @@ def test_cohere(client: TestClient) -> None:
     assert len(found["results"]) == 2
     assert all(0 <= result["relevance_score"] <= 1 for result in found["results"])
     assert found["meta"]["api_version"]["version"] == "2"
+    unset = {**body, "max_tokens_per_doc": None, "priority": None}
+    assert client.post("/v2/rerank", json=unset).json()["results"] == found["results"]
     empty = client.post("/v2/rerank", json={**body, "documents": []})
     assert (empty.status_code, list(empty.json())) == (400, ["message"])
 
@@ -197,6 +199,7 @@ def test_tokens(tmp_path: Path) -> None:
             answer = client.post("/rerank", json=body, headers=headers)
             assert answer.status_code == 401
             assert answer.headers["www-authenticate"] == "Bearer"
+            assert answer.json()["error"].endswith("found another." if headers else "found none.")
         good = {"Authorization": f"Bearer {token}"}
         assert client.post("/rerank", json=body, headers=good).status_code == 200
         assert client.get("/health").status_code == 200

@@ -8,7 +8,7 @@ read, of which the best counts.
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,8 +28,11 @@ class CohereRequest(Sent):
     query: Text = Field(min_length=1)
     documents: list[Text] = Field(json_schema_extra=NOT_EMPTY)
     top_n: Count | None = None
-    max_tokens_per_doc: Count = DEFAULT_TOKENS_PER_DOCUMENT
-    priority: Whole = Field(0, ge=0, le=999, description="accepted, without effect")
+    # LangChain sends null for what its caller did not set.
+    max_tokens_per_doc: Count | None = DEFAULT_TOKENS_PER_DOCUMENT
+    priority: Annotated[Whole, Field(ge=0, le=999)] | None = Field(
+        0, description="accepted, without effect"
+    )
 
 
 class CohereResult(BaseModel):
@@ -52,12 +55,13 @@ def cohere_routes(reranker: Reranker) -> APIRouter:
         """Relevance of documents for a query, best first."""
         if not body.documents:
             raise Problem(400, "invalid request: list of documents must not be empty")
+        most_tokens = body.max_tokens_per_doc or DEFAULT_TOKENS_PER_DOCUMENT
         scores = await reranker.scores(
             request,
             body.query,
             body.documents,
             lambda model, query, documents: score_pieces(
-                model, query, documents, most_tokens=body.max_tokens_per_doc
+                model, query, documents, most_tokens=most_tokens
             ),
         )
         relevance = scores.relevance

@@ -80,9 +80,10 @@ class TokenCheck:
         if scope["type"] != "http" or not self._digests or free or self._known(scope):
             await self._app(scope, receive, send)
             return
+        found = "another" if "authorization" in Headers(scope=scope) else "none"
         await _refuse(
             scope, receive, send,
-            Problem(401, "expected a known token in 'Authorization: Bearer ...', found none."),
+            Problem(401, f"expected a known token in 'Authorization: Bearer ...', found {found}."),
         )  # fmt: skip
 
     def _known(self, scope: Scope) -> bool:
