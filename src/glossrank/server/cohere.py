@@ -8,7 +8,7 @@ read, of which the best counts.
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from glossrank.server.problems import ALL_STATUSES, CohereError, Problem, described
 from glossrank.server.reranking import Reranker
 from glossrank.server.scoring import score_pieces
-from glossrank.server.texts import NOT_EMPTY, Count, Sent, Text, Whole
+from glossrank.server.texts import NOT_EMPTY, Count, Priority, Sent, Text
 
 DEFAULT_TOKENS_PER_DOCUMENT = 4_096
 
@@ -30,9 +30,7 @@ class CohereRequest(Sent):
     top_n: Count | None = None
     # LangChain sends null for what its caller did not set.
     max_tokens_per_doc: Count | None = DEFAULT_TOKENS_PER_DOCUMENT
-    priority: Annotated[Whole, Field(ge=0, le=999)] | None = Field(
-        0, description="accepted, without effect"
-    )
+    priority: Priority | None = Field(0, description="accepted, without effect")
 
 
 class CohereResult(BaseModel):

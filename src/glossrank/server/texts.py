@@ -25,7 +25,9 @@ def _whole(number: object) -> object:
 
 Whole = Annotated[int, BeforeValidator(_whole)]
 """A whole number; JSON Schema counts 3.0 as one, and some languages write nothing else."""
-Count = Annotated[Whole, Field(ge=1, le=2**31 - 1)]
+# The bounds stand before the validator: pydantic's description of the API has them only then.
+Count = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(_whole)]
+Priority = Annotated[int, Field(ge=0, le=999), BeforeValidator(_whole)]
 NOT_EMPTY: dict[str, Any] = {"minItems": 1}
 """In the API's description of a list; each route refuses an empty one in its dialect's words."""
 
