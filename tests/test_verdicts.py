@@ -16,7 +16,7 @@ from glossrank import Glossary, Term
 from glossrank.errors import InputError, OutputError
 from glossrank.judgments import read_pairs
 from glossrank.verdicts.models import ModelHistory
-from glossrank.verdicts.pairs import MOST_NEGATIVES, pairs_from_verdicts, write_pairs
+from glossrank.verdicts.pairs import MOST_NEGATIVES, judgments_of, write_pairs
 from glossrank.verdicts.store import Verdict, VerdictKind, VerdictStore
 from tests.postgresql import Cluster
 
@@ -134,7 +134,7 @@ def test_a_database_that_is_gone_is_told_and_back_is_used(tmp_path: Path) -> Non
 
 
 def test_pairs_of_verdicts() -> None:
-    made = pairs_from_verdicts(
+    made = judgments_of(
         [
             verdict("q1", "right", "b", shown="abcd"),
             verdict("q2", "none", None, shown="ab"),
@@ -144,7 +144,7 @@ def test_pairs_of_verdicts() -> None:
         GLOSSARY,
     )
     texts = dict(zip("abcdefghijkl", GLOSSARY.documents, strict=True))
-    found = [(pair.question, pair.document, pair.label) for pair in made.pairs]
+    found = [(pair.question, pair.document, pair.label) for pair in made.pairs()]
     assert found == [
         ("q1", texts["b"], 1.0),
         ("q1", texts["a"], 0.0),
@@ -154,11 +154,32 @@ def test_pairs_of_verdicts() -> None:
         ("q2", texts["b"], 0.0),
         ("q3", texts["c"], 0.0),
     ]
-    assert (made.questions, made.gone) == (3, 1)
+    assert (len(made.judged), made.gone) == (3, 1)
+
+
+def test_examples_of_verdicts() -> None:
+    made = judgments_of(
+        [
+            verdict("q1", "right", "b", shown="abc"),
+            verdict("q2", "none", None, shown="ab"),
+            # Wrong alone does not say what is right.
+            verdict("q3", "wrong", "c", shown="cd"),
+            verdict("q4", "none", None, shown="ab"),
+            verdict("q4", "right", "d", shown="ab"),
+        ],
+        GLOSSARY,
+    )
+    data = made.training_set()
+    assert [c.id for c in data.candidates] == list("abcdefghijkl")
+    assert [(e.question, e.right, e.wrong) for e in data.examples] == [
+        ("q1", (1,), (0, 2)),
+        ("q2", (), (0, 1)),
+        ("q4", (3,), (0, 1)),
+    ]
 
 
 def test_the_later_verdict_counts_and_negatives_are_few() -> None:
-    made = pairs_from_verdicts(
+    made = judgments_of(
         [
             verdict("q", "right", "a", shown="abcdefghijkl"),
             verdict("q", "wrong", "a"),
@@ -166,14 +187,14 @@ def test_the_later_verdict_counts_and_negatives_are_few() -> None:
         ],
         GLOSSARY,
     )
-    labels = [pair.label for pair in made.pairs]
+    labels = [pair.label for pair in made.pairs()]
     assert labels == [1.0] + [0.0] * MOST_NEGATIVES
 
 
 def test_written_pairs_are_read_by_training_and_run_nothing(tmp_path: Path) -> None:
-    made = pairs_from_verdicts([verdict("=cmd|' /C calc'!A0", shown="ab")], GLOSSARY)
+    made = judgments_of([verdict("=cmd|' /C calc'!A0", shown="ab")], GLOSSARY)
     for name in ("pairs.csv", "pairs.jsonl"):
-        write_pairs(made.pairs, tmp_path / name)
+        write_pairs(made.pairs(), tmp_path / name)
         assert len(read_pairs(tmp_path / name)) == 2
     with (tmp_path / "pairs.csv").open(newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
@@ -181,7 +202,7 @@ def test_written_pairs_are_read_by_training_and_run_nothing(tmp_path: Path) -> N
     first = json.loads((tmp_path / "pairs.jsonl").read_text().splitlines()[0])
     assert first["sentence_0"] == "=cmd|' /C calc'!A0"
     with pytest.raises(InputError, match=r"\.csv or \.jsonl"):
-        write_pairs(made.pairs, tmp_path / "pairs.txt")
+        write_pairs(made.pairs(), tmp_path / "pairs.txt")
 
 
 # ---- models

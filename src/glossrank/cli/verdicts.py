@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +16,13 @@ from glossrank.glossary import Glossary
 from glossrank.model_names import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from glossrank.verdicts.pairs import PairsMade
+    from glossrank.verdicts.pairs import Judgments
+
+MOST_EPOCHS, FEWEST_EPOCHS = 10, 2
+QUESTIONS_SEEN = 1_000
+"""Passes over a hundred questions or fewer, over very many, and what lies between: so many questions
+are seen in all, those that come again included. Ten passes over a hundred were the best of those
+tried (benchmarks/LOG.md)."""
 
 NamedGlossaryOption = Annotated[
     str,
@@ -37,11 +42,14 @@ def from_verdicts_command(
     database: DatabaseOption = None,
 ) -> None:
     """Write labelled pairs of what people judged, with what the model confused as negatives."""
-    made = _pairs(glossary, data, database)
+    judgments = _judgments(glossary, data, database)
     from glossrank.verdicts.pairs import write_pairs
 
-    write_pairs(made.pairs, output)
-    stderr().print(f"{_summary(made)} -> {escape(str(output))}", soft_wrap=True)
+    pairs = judgments.pairs()
+    write_pairs(pairs, output)
+    stderr().print(
+        f"{_summary(judgments)}, {len(pairs)} pairs -> {escape(str(output))}", soft_wrap=True
+    )
 
 
 def retrain_command(
@@ -72,17 +80,24 @@ def retrain_command(
             f"now in use: {escape(str(before or 'the model that the server was started with'))}"
         )
         return
-    made = _pairs(glossary, data, database)
-    console.print(_summary(made), soft_wrap=True)
-    from glossrank.training.jobs import fast_job
-    from glossrank.verdicts.pairs import write_pairs
+    judgments = _judgments(glossary, data, database)
+    console.print(_summary(judgments), soft_wrap=True)
+    from glossrank.training.jobs import listwise_job_of
+    from glossrank.training.recipe import ListwiseRecipe
 
+    examples = judgments.training_set()
+    if not examples.examples:
+        raise InputError(
+            expected="a question for which somebody said which term is right, or that none fits",
+            found=f"{len(judgments.judged)} questions, with wrong answers only",
+            fix="Say on the page which term is the right one.",
+        )
+    epochs = round(QUESTIONS_SEEN / len(examples.examples))
+    recipe = ListwiseRecipe(epochs=min(MOST_EPOCHS, max(FEWEST_EPOCHS, epochs)))
+    job = listwise_job_of(examples, base=base, recipe=recipe)
     # Where it is trained, before it has a number.
     output = history.folder / "next"
-    with tempfile.TemporaryDirectory() as folder, training_progress() as (on_progress, stop):
-        file = Path(folder) / "pairs.jsonl"
-        write_pairs(made.pairs, file)
-        job = fast_job(file, base=base, settings=[])
+    with training_progress() as (on_progress, stop):
         for left in history.folder.glob("next*"):
             # Of a run that was stopped.
             shutil.rmtree(left)
@@ -102,8 +117,8 @@ def retrain_command(
     console.print(f"{summary} -> {escape(str(folder_in_use))}, now in use", soft_wrap=True)
 
 
-def _pairs(glossary: str, data: Path, database: str | None) -> PairsMade:
-    """Pairs of a server's verdicts on one glossary.
+def _judgments(glossary: str, data: Path, database: str | None) -> Judgments:
+    """What a server's verdicts on one glossary say.
 
     Raises:
         InputError: there is no such glossary, or no usable verdict on it.
@@ -112,7 +127,7 @@ def _pairs(glossary: str, data: Path, database: str | None) -> PairsMade:
     require_serve("verdicts")
     from glossrank.server.settings import ServerSettings
     from glossrank.server.shelf import uploaded
-    from glossrank.verdicts.pairs import pairs_from_verdicts
+    from glossrank.verdicts.pairs import judgments_of
     from glossrank.verdicts.store import VerdictStore
 
     name, sign, source = glossary.partition("=")
@@ -121,18 +136,21 @@ def _pairs(glossary: str, data: Path, database: str | None) -> PairsMade:
     named = Glossary(name, loaded.terms, loaded.template, loaded.notes)
     store = VerdictStore(ServerSettings(data=data, database=database).database_url)
     try:
-        made = pairs_from_verdicts(store.read(glossary=name), named)
+        found = judgments_of(store.read(glossary=name), named)
     finally:
         store.close()
-    if not made.pairs:
+    if not found.judged:
         raise InputError(
             expected=f"verdicts on the glossary {name}",
-            found="none" if not made.gone else f"{made.gone}, all on terms that are gone",
+            found="none" if not found.gone else f"{found.gone}, all on terms that are gone",
             fix="Give some on the page, or name the glossary and the database with --glossary and --data or --database.",
         )
-    return made
+    return found
 
 
-def _summary(made: PairsMade) -> str:
-    gone = f", {made.gone} verdicts left out because their term is gone" if made.gone else ""
-    return f"{made.questions} questions, {len(made.pairs)} pairs{gone}"
+def _summary(judgments: Judgments) -> str:
+    count = len(judgments.judged)
+    gone = judgments.gone
+    return f"{count} questions" + (
+        f", {gone} verdicts left out because their term is gone" if gone else ""
+    )

@@ -206,12 +206,23 @@ def listwise_job(
         InputError: a file or a setting is wrong.
     """
     recipe = ListwiseRecipe().with_settings(settings)
-    groups: list[TeacherGroup] = [] if teacher is None else read_teacher_groups(teacher)
+    groups = [] if teacher is None else read_teacher_groups(teacher)
     if is_questions_file(file):
         questions = read_questions(file, united(glossaries), allow_none=True)
         data = from_questions(questions, glossaries)
     else:
         data = from_pairs(read_pairs(file))
+    return listwise_job_of(data, base=base, recipe=recipe, groups=groups)
+
+
+def listwise_job_of(
+    data: TrainingSet,
+    *,
+    base: str,
+    recipe: ListwiseRecipe,
+    groups: Sequence[TeacherGroup] = (),
+) -> Job:
+    """The listwise recipe on examples that were made already."""
 
     def fit(
         fold: Fold, seed: int, folder: Path, resume: bool, on_progress: OnProgress, stop: Stop

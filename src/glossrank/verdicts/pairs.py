@@ -1,4 +1,4 @@
-"""Verdicts to labelled pairs.
+"""Verdicts to labelled pairs, and to examples for training.
 
 Of each question that got a verdict: the right term is a pair of label 1, what was called wrong one of
 label 0, and so are answers that were shown above the right one, or with it, and are not it: they are
@@ -20,6 +20,7 @@ from glossrank.errors import InputError
 from glossrank.glossary import Glossary
 from glossrank.judgments import PAIR_COLUMNS, LabelledPair
 from glossrank.output import new_file
+from glossrank.training.examples import Candidate, Example, TrainingSet
 from glossrank.verdicts.store import Verdict
 
 MOST_NEGATIVES = 7
@@ -31,54 +32,98 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
-class PairsMade:
-    """Pairs, and what could not be used of the verdicts.
+class Judged:
+    """A question and what its verdicts say of terms, by id.
 
     Attributes:
-        gone: verdicts whose term is no longer in the glossary.
+        wrong: what was called wrong, or was shown and is not the right one.
+        nothing: somebody said that nothing fits, and nobody named a term that does.
     """
 
-    pairs: list[LabelledPair]
-    questions: int
+    question: str
+    right: list[str]
+    wrong: list[str]
+    nothing: bool
+
+
+@dataclass(frozen=True)
+class Judgments:
+    """The verdicts on a glossary, question by question in the order of each one's first.
+
+    Attributes:
+        gone: verdicts that could not be used: their term is no longer in the glossary.
+    """
+
+    glossary: Glossary
+    judged: list[Judged]
     gone: int
 
+    def pairs(self) -> list[LabelledPair]:
+        """Labelled pairs, right ones first."""
+        terms = (term.id for term in self.glossary.terms)
+        documents = dict(zip(terms, self.glossary.documents, strict=True))
+        rows = [
+            (one.question, documents[term], label)
+            for one in self.judged
+            for label, ids in ((1.0, one.right), (0.0, one.wrong[:MOST_NEGATIVES]))
+            for term in ids
+        ]
+        return [LabelledPair(*row, line=at) for at, row in enumerate(rows, start=1)]
 
-def pairs_from_verdicts(verdicts: Sequence[Verdict], glossary: Glossary) -> PairsMade:
-    """Labelled pairs of a glossary's verdicts, question by question in the order of the first one.
+    def training_set(self) -> TrainingSet:
+        """Examples for the listwise recipe: its candidates are all terms of the glossary.
+
+        A question of which only wrong answers are known gives none.
+        """
+        terms = self.glossary.terms
+        rows = {term.id: row for row, term in enumerate(terms)}
+        return TrainingSet(
+            tuple(Candidate(t.id, t.term, (t.definition,), t.family) for t in terms),
+            tuple(
+                Example(
+                    one.question,
+                    tuple(rows[term] for term in one.right),
+                    tuple(rows[term] for term in one.wrong),
+                )
+                for one in self.judged
+                if one.right or one.nothing
+            ),
+        )
+
+
+def judgments_of(verdicts: Sequence[Verdict], glossary: Glossary) -> Judgments:
+    """What verdicts say, question by question.
 
     Args:
         verdicts: oldest first; those of other glossaries are left out.
     """
-    documents = dict(zip((term.id for term in glossary.terms), glossary.documents, strict=True))
-    labels: dict[str, dict[str, float]] = {}
+    known_ids = {term.id for term in glossary.terms}
+    labels: dict[str, dict[str, bool]] = {}
     shown: dict[str, dict[str, None]] = {}
+    nothing: set[str] = set()
     gone = 0
     for verdict in verdicts:
         if verdict.glossary != glossary.name:
             continue
-        if verdict.term_id is not None and verdict.term_id not in documents:
+        if verdict.term_id is not None and verdict.term_id not in known_ids:
             gone += 1
             continue
         known = labels.setdefault(verdict.question, {})
-        ids = [str(one["id"]) for one in verdict.shown if str(one["id"]) in documents]
+        ids = [str(one["id"]) for one in verdict.shown if str(one["id"]) in known_ids]
         shown.setdefault(verdict.question, {}).update(dict.fromkeys(ids))
         if verdict.verdict == "none":
-            known.update(dict.fromkeys(ids, 0.0))
+            known.update(dict.fromkeys(ids, False))
+            nothing.add(verdict.question)
         elif verdict.term_id is not None:
-            known[verdict.term_id] = 1.0 if verdict.verdict == "right" else 0.0
-    pairs: list[LabelledPair] = []
+            known[verdict.term_id] = verdict.verdict == "right"
+    judged = []
     for question, known in labels.items():
-        right = [term for term, label in known.items() if label]
-        wrong = [term for term, label in known.items() if not label]
+        right = [term for term, is_right in known.items() if is_right]
+        wrong = [term for term, is_right in known.items() if not is_right]
         if right:
             wrong += [term for term in shown[question] if term not in known]
-        chosen = [(term, 1.0) for term in right]
-        chosen += [(term, 0.0) for term in wrong[:MOST_NEGATIVES]]
-        pairs += [
-            LabelledPair(question, documents[term], label, line=len(pairs) + at + 1)
-            for at, (term, label) in enumerate(chosen)
-        ]
-    return PairsMade(pairs, len(labels), gone)
+        judged.append(Judged(question, right, wrong, question in nothing and not right))
+    return Judgments(glossary, judged, gone)
 
 
 def write_pairs(pairs: Sequence[LabelledPair], output: Path) -> None:
