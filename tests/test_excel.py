@@ -184,3 +184,13 @@ def test_a_broken_workbook_is_one_error(tmp_path: Path) -> None:
     patch(path, SHEET, b"Cash", b"&x8;")
     with pytest.raises(InputError, match=r"terms.xlsx: expected an Excel workbook"):
         Glossary.load(path)
+
+
+def test_few_bytes_do_not_become_many_cells(tmp_path: Path) -> None:
+    path = write(tmp_path, terms=[HEADER, *[CASH] * 700])
+    with zipfile.ZipFile(path) as book:
+        count = book.read(SHEET).count(b"</row>")
+    patch(path, SHEET, b"</row>", b'<c r="XFD1"/></row>')
+    assert count == 701
+    with pytest.raises(InputError, match="at most 10,000,000 cells"):
+        read_terms(path)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +16,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from glossrank import CrossEncoder, Glossary
+from glossrank.errors import InputError
 from glossrank.search import Searcher
 from glossrank.server.app import create_app
 from glossrank.server.settings import ServerSettings
+from glossrank.server.shelf import MOST_UNPACKED, read_content
 
 QUESTION = "How quick are we getting paid by customers?"
 TEXTS = [
@@ -180,6 +185,15 @@ def test_broken_bodies(client: TestClient, path: str, content: bytes, statuses: 
     assert answer.json()
 
 
+@pytest.mark.parametrize("path", ["/v1/rerank", "/v2/rerank"])
+def test_the_name_of_a_model_is_a_sound_text(client: TestClient, path: str) -> None:
+    body = {"query": "a", "documents": ["b"], "model": "\ud800"}
+    answer = client.post(
+        path, content=json.dumps(body), headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 422
+
+
 def test_nul_bytes_are_texts_like_others(client: TestClient) -> None:
     answer = client.post("/rerank", json={"query": "a\0b", "texts": ["\0", "x"]})
     assert answer.status_code == 200
@@ -276,6 +290,40 @@ def test_broken_glossaries(client: TestClient, kind: str) -> None:
         assert "/tmp" not in answer.text
 
 
+def test_uploads_that_would_cost_much_are_refused(client: TestClient) -> None:
+    rows = b"term,definition\n" + b"".join(b"%d,b\n" % at for at in range(20_001))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", b"\0" * (MOST_UNPACKED + 1))
+    for kind, content in (("csv", rows), ("xlsx", packed.getvalue())):
+        for answer in (
+            client.put(f"/v1/glossaries/costly?format={kind}", content=content),
+            client.post(f"/v1/lint?format={kind}", content=content),
+        ):
+            assert answer.status_code == 422
+            assert "expected at most 20,000" in answer.json()["detail"]
+    with pytest.raises(InputError, match="at most 1,000,000 bytes"):
+        read_content(b"a" * 1_000_001, "yaml", most_terms=9)
+
+
+def test_an_upload_that_cannot_be_kept(tmp_path: Path) -> None:
+    with TestClient(create_app(ServerSettings(data=tmp_path))) as client:
+        (tmp_path / "glossaries").write_text("in the way")
+        answer = client.put("/v1/glossaries/shop", content=GLOSSARY.encode())
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"]
+        assert str(tmp_path) not in answer.text
+        assert client.get("/v1/glossaries/shop").status_code == 404
+
+
+def test_a_wide_file_is_read_in_time(client: TestClient) -> None:
+    header = ",".join(f"c{at}" for at in range(30_000))
+    content = f"term,definition,{header}\na,b{',' * 30_000}\n"
+    start = time.monotonic()
+    assert client.post("/v1/lint", content=content.encode()).status_code == 200
+    assert time.monotonic() - start < 10
+
+
 def test_lint(client: TestClient) -> None:
     content = "term,definition\nChurn,Customers who leave.\nMRR,\n"
     found = client.post("/v1/lint", content=content.encode()).json()
@@ -309,6 +357,18 @@ def test_verdicts_are_kept_read_and_removed(client: TestClient) -> None:
     assert (day["verdicts"], day["first"], day["none"]) == (2, 1.0, 1)
     assert client.delete("/v1/verdicts", params={"person": "ann"}).json() == {"deleted": 1}
     assert [one["person"] for one in client.get("/v1/verdicts").json()] == ["bob"]
+
+
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [
+        ("GET", "/v1/verdicts?glossary=%00"),
+        ("GET", "/v1/verdicts/quality?glossary=%00"),
+        ("DELETE", "/v1/verdicts?person=%00"),
+    ],
+)
+def test_nul_in_what_is_looked_for(client: TestClient, method: str, address: str) -> None:
+    assert client.request(method, address).status_code == 422
 
 
 @pytest.mark.parametrize(

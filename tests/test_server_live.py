@@ -50,7 +50,14 @@ def test_the_log_is_json_and_holds_no_question(server: Server) -> None:
     assert "secret" not in server.log.read_text()
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST /rerank HTTP/1.1\r\nHost: a\r\n"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"POST /rerank HTTP/1.1\r\nHost: a\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET /health HTTP/1.1\r\nX: ",
+    ],
+)
 def test_a_client_that_sends_nothing_is_let_go(server: Server, sent: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(sent)
@@ -95,6 +102,15 @@ def test_a_client_that_leaves_frees_its_work(server: Server) -> None:
     start = time.monotonic()
     assert server.call("/rerank", BODY)[0] == 200
     assert time.monotonic() - start < 5
+
+
+def test_a_client_that_leaves_in_the_middle_of_an_upload_is_no_fault(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        head = b"PUT /v1/glossaries/shop HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
+        connection.sendall(head + b"term,")
+        time.sleep(0.2)
+    until(lambda: '"status": 499' in server.log.read_text(), what="the end", log=server.log)
+    assert "raceback" not in server.log.read_text()
 
 
 def test_sigterm_answers_what_was_begun(tmp_path: Path) -> None:

@@ -107,7 +107,48 @@ def test_nul_in_a_text_is_refused(url: str) -> None:
     store = VerdictStore(url)
     with pytest.raises(InputError, match="without NUL"):
         store.add(verdict("a\0b"))
+    for look in (lambda: store.read(glossary="a\0b"), lambda: store.delete(person="a\0b")):
+        with pytest.raises(InputError, match="without NUL"):
+            look()
     assert store.read() == []
+    store.close()
+
+
+def test_one_id_sent_by_many_at_once_is_stored_once(url: str) -> None:
+    store = VerdictStore(url)
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            one = verdict()
+            for done in [pool.submit(store.add, one) for _ in range(8)]:
+                done.result()
+    assert len(store.read()) == 20
+    store.close()
+
+
+def test_nothing_is_acknowledged_into_a_file_that_is_gone(tmp_path: Path) -> None:
+    file = tmp_path / "v.sqlite"
+    store = VerdictStore(f"sqlite:///{file}")
+    store.add(verdict())
+    file.rename(tmp_path / "away")
+    with pytest.raises(OutputError, match="Put it back"):
+        store.add(verdict())
+    assert not file.exists()
+    (tmp_path / "away").rename(file)
+    store.add(verdict())
+    assert len(store.read()) == 2
+    store.close()
+
+
+def test_a_file_that_replaces_another_is_used(tmp_path: Path) -> None:
+    for name, count in (("a", 1), ("b", 2)):
+        made = VerdictStore(f"sqlite:///{tmp_path / name}")
+        for _ in range(count):
+            made.add(verdict())
+        made.close()
+    store = VerdictStore(f"sqlite:///{tmp_path / 'a'}")
+    assert len(store.read()) == 1
+    (tmp_path / "b").replace(tmp_path / "a")
+    assert len(store.read()) == 2
     store.close()
 
 
@@ -199,6 +240,10 @@ def test_written_pairs_are_read_by_training_and_run_nothing(tmp_path: Path) -> N
     with (tmp_path / "pairs.csv").open(newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
     assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
+    returns = judgments_of([verdict("a\r=1+1"), verdict("\r=1+1")], GLOSSARY)
+    write_pairs(returns.pairs(), tmp_path / "returns.csv")
+    with (tmp_path / "returns.csv").open(newline="") as file:
+        assert [row[0] for row in csv.reader(file)][1:] == ["a\r=1+1", "'\r=1+1"]
     first = json.loads((tmp_path / "pairs.jsonl").read_text().splitlines()[0])
     assert first["sentence_0"] == "=cmd|' /C calc'!A0"
     with pytest.raises(InputError, match=r"\.csv or \.jsonl"):

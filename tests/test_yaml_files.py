@@ -171,3 +171,21 @@ def test_a_broken_entry_is_named_and_the_others_are_kept(
     assert [term.term for term in found.terms] == ["Cash"]
     assert [problem.line for problem in found.problems] == [line]
     assert f"terms.yaml:{line}: " in str(found.problems[0])
+
+
+COLUMNS = ", ".join(f"k{at}: v" for at in range(2_000))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a0: &a0 [a, b]\n"
+        + "".join(f"a{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 10)}]\n" for at in range(1, 9)),
+        f"- &a {{term: t, definition: d, {COLUMNS}}}\n" + "- <<: *a\n" * 1_000,
+        f"- &a {{term: t, definition: d, {COLUMNS}}}\n" + "- *a\n" * 1_000,
+    ],
+    ids=["laughs", "merges", "columns"],
+)
+def test_few_lines_do_not_become_much_memory(tmp_path: Path, content: str) -> None:
+    with pytest.raises(InputError, match="1,000,000"):
+        read(tmp_path, content)

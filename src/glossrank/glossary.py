@@ -240,8 +240,12 @@ def read_terms(
     columns: Mapping[str, str] | None = None,
     query: str | None = None,
     sheet: str | None = None,
+    most: int | None = None,
 ) -> TermsRead:
     """All terms of a source and all that is wrong in it.
+
+    Args:
+        most: rows that a file may have.
 
     Raises:
         InputError: the source as a whole cannot be used.
@@ -249,7 +253,7 @@ def read_terms(
     """
     shipped = source is None or source == SHIPPED_NAME
     file = FINANCE_TERMS / "glossary.csv" if shipped else source
-    records = read_records(str(file), query=query, sheet=sheet, columns=columns)
+    records = read_records(str(file), query=query, sheet=sheet, columns=columns, most=most)
     header = list(
         dict.fromkeys(name for row in records.rows if isinstance(row, Row) for name in row.values)
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -241,7 +242,7 @@ def _delimited_rows(
     try:
         header = [name.strip() for name in next(reader)]
         _require(path, 1, columns, header)
-        twice = sorted({name for name in header if name and header.count(name) > 1})
+        twice = sorted(name for name, count in Counter(header).items() if name and count > 1)
         if twice:
             raise InputError(
                 file=path,

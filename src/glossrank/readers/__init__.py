@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from glossrank.errors import InputError
@@ -29,6 +30,7 @@ def read_records(
     query: str | None = None,
     sheet: str | None = None,
     columns: Mapping[str, str] | None = None,
+    most: int | None = None,
 ) -> Records:
     """Every record of a source.
 
@@ -37,6 +39,7 @@ def read_records(
         query: the SQL of a database; its columns are the record's.
         sheet: of an Excel file; by default the first that has a glossary's columns.
         columns: field to column, where the user named them; they tell where a table begins.
+        most: records that a file may have.
 
     Raises:
         InputError: the source as a whole cannot be read, is of no known kind, or an option
@@ -56,11 +59,23 @@ def read_records(
     kind = path.suffix.lower()
     if sheet is not None and kind not in EXCEL_FILES:
         raise _stray_option("--sheet", "an Excel file")
-    return _checked(_read_path(path, kind, sheet, columns))
+    records = _read_path(path, kind, sheet, columns, most)
+    if most is not None and len(records.rows) > most:
+        raise InputError(
+            file=path,
+            expected=f"at most {most:,} terms",
+            found="more",
+            fix="Divide it into several glossaries.",
+        )
+    return _checked(records)
 
 
 def _read_path(
-    path: Path, kind: str, sheet: str | None, columns: Mapping[str, str] | None
+    path: Path,
+    kind: str,
+    sheet: str | None,
+    columns: Mapping[str, str] | None,
+    most: int | None,
 ) -> Records:
     try:
         there = path.exists()
@@ -104,7 +119,9 @@ def _read_path(
             found="an old Excel file" if kind == ".xls" else f"a file that ends in {kind!r}",
             fix="Save it as .xlsx or .csv." if kind == ".xls" else "Rename or convert the file.",
         )
-    return Records(str(path), tuple(read_rows(path, columns=())))
+    # One more than there may be says enough of a file that is too long.
+    rows = islice(read_rows(path, columns=()), None if most is None else most + 1)
+    return Records(str(path), tuple(rows))
 
 
 def _checked(records: Records) -> Records:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from glossrank.errors import InputError, MissingExtraError
 from glossrank.readers.records import Records, unreadable
 from glossrank.tables import Row, require_file
 
+MOST_CELLS = 10_000_000
+"""Empty ones too: a row is as long as its last cell, and a file of a few bytes can say where that is."""
 _HEADER_ROWS = 20
 """Rows in which the header is looked for: titles and notes often stand above it."""
 
@@ -46,8 +49,10 @@ def read_excel(
                 if hasattr(book[name], "iter_rows"):
                     # Its size is what some programs write wrongly.
                     book[name].reset_dimensions()
-                    sheets[name] = [list(row) for row in book[name].iter_rows(values_only=True)]
+                    sheets[name] = _cells(path, book[name].iter_rows(values_only=True))
             book.close()
+    except InputError:
+        raise
     except Exception as error:  # openpyxl lets errors of zipfile, XML and its own through
         raise unreadable(
             path,
@@ -78,6 +83,22 @@ def read_excel(
     return _records(path, filled[0], rows, first)
 
 
+def _cells(path: Path, rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    found: list[list[Any]] = []
+    count = 0
+    for row in rows:
+        count += len(row)
+        if count > MOST_CELLS:
+            raise InputError(
+                file=path,
+                expected=f"at most {MOST_CELLS:,} cells in a sheet",
+                found=f"more, up to row {len(found) + 1}",
+                fix="Remove what is far to the right of the terms or below them.",
+            )
+        found.append(list(row))
+    return found
+
+
 def _header(rows: list[list[Any]], columns: Mapping[str, str]) -> int | None:
     for at, row in enumerate(rows[:_HEADER_ROWS]):
         try:
@@ -90,7 +111,7 @@ def _header(rows: list[list[Any]], columns: Mapping[str, str]) -> int | None:
 
 def _records(path: Path, sheet: str, rows: list[list[Any]], header: int) -> Records:
     names = _texts(rows[header])
-    twice = sorted({name for name in names if name and names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if name and count > 1)
     if twice:
         raise InputError(
             file=path,

@@ -16,6 +16,9 @@ from glossrank.errors import InputError
 from glossrank.readers.records import Records
 from glossrank.tables import Row, read_text, shown
 
+MOST_NODES = 1_000_000
+"""Of a document with its aliases written out. A file of a few lines can stand for more than fits into
+memory ("billion laughs")."""
 _NOTHING = ("", "~", "null", "Null", "NULL")
 _LISTS = ("terms", "glossary", "entries", "definitions")
 _FIX = (
@@ -39,6 +42,8 @@ class Listed(list[Any]):
 
 
 class _Loader(yaml.BaseLoader):
+    merged = 0
+
     def construct_lined(self, node: Any) -> Mapping:
         found = Mapping(node.start_mark.line + 1)
         merged: list[dict[str, Any]] = []
@@ -60,6 +65,11 @@ class _Loader(yaml.BaseLoader):
             plain_nothing = isinstance(value_node, yaml.ScalarNode) and value_node.style is None
             found[key] = None if plain_nothing and value in _NOTHING else value
         for base in merged:
+            self.merged += len(base)
+            if self.merged > MOST_NODES:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"merges (<<) of more than {MOST_NODES:,} keys", node.start_mark
+                )
             for key, value in base.items():
                 found.setdefault(key, value)
         return found
@@ -96,7 +106,8 @@ def load_yaml(path: Path) -> Any:
     """
     text = read_text(path)
     try:
-        return yaml.load(text, Loader=_Loader)
+        document = yaml.load(text, Loader=_Loader)
+        size = _size(document, {})
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         position = getattr(error, "position", None)
@@ -118,6 +129,29 @@ def load_yaml(path: Path) -> Any:
             found=type(error).__name__,
             fix="Make it less deep, and merge (<<) only mappings.",
         ) from error
+    # A file without aliases has no more of them than characters.
+    if size > max(MOST_NODES, len(text)):
+        raise InputError(
+            file=path,
+            expected=f"at most {MOST_NODES:,} texts, lists and mappings, aliases written out",
+            found=f"{size:.3g}",
+            fix="Use fewer aliases (*name).",
+        )
+    return document
+
+
+def _size(value: Any, known: dict[int, int]) -> int:
+    """Nodes of a document with its aliases written out.
+
+    Args:
+        known: sizes by identity, so that what many aliases name is counted once.
+    """
+    if not isinstance(value, Mapping | Listed):
+        return 1
+    if id(value) not in known:
+        parts = value.values() if isinstance(value, Mapping) else value
+        known[id(value)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(value)]
 
 
 def read_yaml(path: Path) -> Records:

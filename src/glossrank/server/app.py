@@ -15,6 +15,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,13 +26,13 @@ from glossrank.server.judging import judging_routes
 from glossrank.server.limits import DOCS_FILES, BodyLimit, TokenCheck
 from glossrank.server.metrics import Metrics
 from glossrank.server.page import page_routes
-from glossrank.server.problems import error_body
+from glossrank.server.problems import Problem, error_body
 from glossrank.server.reranking import Reranker
 from glossrank.server.serving import ServedModel
 from glossrank.server.settings import ServerSettings
 from glossrank.server.shelf import Shelf
 from glossrank.server.tei import tei_routes
-from glossrank.server.work import Work
+from glossrank.server.work import CLIENT_GONE, Work
 from glossrank.verdicts.store import VerdictStore
 
 logger = logging.getLogger("glossrank.server")
@@ -44,9 +45,13 @@ def create_app(settings: ServerSettings) -> FastAPI:
         GlossrankError: a model, a glossary or the store cannot be used.
     """
     work = Work(most=settings.most_requests, seconds=settings.request_seconds)
-    metrics = Metrics(waiting=lambda: float(served.waiting), running=lambda: float(work.running))
+    # Of its own, so that a database that hangs keeps nobody else waiting.
+    storing = Work(most=settings.most_requests, seconds=settings.database_seconds)
+    metrics = Metrics(
+        waiting=lambda: float(served.waiting), running=lambda: float(work.running + storing.running)
+    )
     served = ServedModel(settings, metrics.observe_batch)
-    shelf = Shelf(served.now, settings.data / "glossaries")
+    shelf = Shelf(served.now, settings.data / "glossaries", most_terms=settings.most_terms)
     shelf.open(settings.glossaries)
     store = VerdictStore(settings.database_url)
     reranker = Reranker(served, work, settings, metrics)
@@ -58,6 +63,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         following.cancel()
         # Uvicorn has waited for the running requests.
         await run_in_threadpool(work.close)
+        await run_in_threadpool(storing.close)
         await run_in_threadpool(served.close)
         store.close()
 
@@ -74,7 +80,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.include_router(cohere_routes(reranker))
     app.include_router(jina_routes(reranker))
     app.include_router(asking_routes(shelf, work, metrics))
-    app.include_router(judging_routes(shelf, store, work, metrics))
+    app.include_router(judging_routes(shelf, store, storing, metrics))
     app.include_router(page_routes())
 
     @app.get("/metrics", tags=["text-embeddings-inference"], response_class=PlainTextResponse)
@@ -84,6 +90,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
 
     app.add_exception_handler(HTTPException, _answer_problem)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_exception_handler(Exception, _answer_fault)
     # The last one added is the first that sees a request.
     app.add_middleware(
@@ -101,9 +108,11 @@ def create_app(settings: ServerSettings) -> FastAPI:
 
 async def _answer_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    body = error_body(
-        request.url.path, error.status_code, str(error.detail), getattr(error, "kind", None)
-    )
+    message = str(error.detail)
+    if error.status_code == 400 and not isinstance(error, Problem):
+        # FastAPI's own, which does not say what it could not read.
+        message = "expected JSON in UTF-8, found bytes that are none, or lists or numbers too long to be read."
+    body = error_body(request.url.path, error.status_code, message, getattr(error, "kind", None))
     headers = dict(error.headers or {})
     if error.status_code == 405:
         # The router names the methods of the first route of a path only.
@@ -128,7 +137,14 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     place = ".".join(str(part) for part in first["loc"] if part != "body")
     status = 400 if first["type"] == "json_invalid" else 422
     message = f"{place}: {first['msg']}" if place else str(first["msg"])
+    if status == 400:
+        message = f"expected JSON, found an error at character {place}: {first['ctx']['error']}."
     return JSONResponse(error_body(request.url.path, status, message, None), status)
+
+
+async def _answer_nobody(_: Request, __: Exception) -> Response:
+    # In the middle of a body; there is a status for the log.
+    return Response(status_code=CLIENT_GONE)
 
 
 async def _answer_fault(request: Request, _: Exception) -> Response:

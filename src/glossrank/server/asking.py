@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
@@ -16,7 +17,11 @@ from glossrank.server.shelf import NAME_PATTERN, Loaded, Shelf
 from glossrank.server.texts import Sent, Text, Whole
 from glossrank.server.work import Work
 
+logger = logging.getLogger("glossrank.server")
+
 MOST_ANSWERS = 100
+RETRY_SECONDS = 5
+"""After which a client may try again what the server could not do."""
 LONGEST_QUESTION = 2_000
 EXAMPLES = (
     "What are we spending to keep the business running this year?",
@@ -36,7 +41,7 @@ class AskRequest(Sent):
     model_config = ConfigDict(json_schema_extra={"examples": [{"question": "How quick are we getting paid by customers?", "top_k": 3}]})  # fmt: skip
 
     question: Text = Field(min_length=1, max_length=LONGEST_QUESTION)
-    glossary: str | None = Field(None, description="by default the server's first")
+    glossary: Text | None = Field(None, description="by default the server's first")
     top_k: Whole = Field(DEFAULT_TOP_K, ge=1, le=MOST_ANSWERS)
     explain: bool = False
     as_typed: bool = Field(False, description="leave slips in the question as they are")
@@ -205,7 +210,10 @@ def refusing(function: Any, *arguments: Any, **options: Any) -> Any:
     except InputError as error:
         raise Problem(422, str(error)) from None
     except GlossrankError as error:
-        raise Problem(503, str(error)) from None
+        logger.error("%s", error)
+        # Without the file: where the server keeps things is nobody's business.
+        message = f"expected {error.expected}, found {error.found}. {error.fix}"
+        raise Problem(503, message, retry_after=RETRY_SECONDS) from None
 
 
 def summary(loaded: Loaded) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class JinaDocument(Sent):
 class JinaRequest(Sent):
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": "finance-terms", "query": "Who owes us money?", "documents": ["Sums that customers still owe.", {"text": "Import duties."}], "top_n": 1}]})  # fmt: skip
 
-    model: str | None = Field(None, description="any name; this server has one model")
+    model: Text | None = Field(None, description="any name; this server has one model")
     query: Text = Field(min_length=1)
     documents: list[Text | JinaDocument] = Field(json_schema_extra=NOT_EMPTY)
     top_n: Count | None = None

@@ -35,7 +35,7 @@ Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 class _Given(Sent):
     question: Stored = Field(min_length=1)
-    glossary: str | None = None
+    glossary: Text | None = None
     shown: list[Shown] = Field(default_factory=list, max_length=MOST_ANSWERS)
     person: Stored | None = None
     id: Id | None = Field(None, description="a UUID; sent again, it is stored once")

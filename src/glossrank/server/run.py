@@ -7,8 +7,10 @@ import json
 import logging
 import signal
 import sys
+from types import FrameType
 from typing import Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -16,25 +18,63 @@ from glossrank.server.app import create_app
 from glossrank.server.settings import ServerSettings
 
 HEADER_SECONDS = 10.0
-"""In which a new connection must have sent a request's first lines, else it is closed."""
+"""In which the first lines of a request must have come, else its connection is closed."""
+READING_SECONDS = 30.0
+"""In which a client must have read some of its answer, else its connection is closed."""
 _KEPT_ALIVE = 15
 _LOGGED = ("route", "status", "seconds", "question")
 
 
 class _ImpatientProtocol(H11Protocol):
-    """Uvicorn waits for ever for the headers of a connection's first request; this does not."""
+    """Uvicorn waits for ever for a request's headers, and for a client to read; this does not."""
+
+    _headers: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        loop = asyncio.get_running_loop()
-        self._first = loop.call_later(HEADER_SECONDS, self._give_up)
+        self._await_headers()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE:
+            self._await_headers()
+        elif self._headers is not None:
+            self._headers.cancel()
+            self._headers = None
+
+    def _await_headers(self) -> None:
+        if self._headers is None:
+            self._headers = self.loop.call_later(HEADER_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
-        if self.scope is None and not self.transport.is_closing():
+        if not self.transport.is_closing():
             self.transport.close()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._await_reading()
+
+    def _await_reading(self) -> None:
+        unread = self.transport.get_write_buffer_size()
+        self._reading = self.loop.call_later(READING_SECONDS, self._go_on, unread)
+
+    def _go_on(self, unread: int) -> None:
+        if self.transport.get_write_buffer_size() < unread:
+            self._await_reading()
+        else:
+            # Not closed: that would wait until all is read.
+            self.transport.abort()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._reading is not None:
+            self._reading.cancel()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._first.cancel()
+        for timer in (self._headers, self._reading):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
 
@@ -85,5 +125,5 @@ def serve(settings: ServerSettings) -> None:
     uvicorn.Server(config).run()
 
 
-def _end(*_: object) -> None:
+def _end(_: int, __: FrameType | None) -> None:
     sys.exit(0)

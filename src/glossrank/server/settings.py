@@ -25,8 +25,10 @@ class ServerSettings:
         most_requests: that are worked on or wait; more are answered with 429.
         most_body_bytes, most_documents, most_text_characters: of a request; more is answered
             with 413 or 422.
+        most_terms: of an uploaded glossary; more is answered with 422.
         body_seconds: in which a request's body must have arrived, else 408.
         request_seconds: in which it must be answered, else 503.
+        database_seconds: in which the database must have answered, else 503.
         drain_seconds: that running requests get after SIGTERM.
     """
 
@@ -44,8 +46,10 @@ class ServerSettings:
     most_body_bytes: int = 10_000_000
     most_documents: int = 10_000
     most_text_characters: int = 1_000_000
+    most_terms: int = 20_000
     body_seconds: float = 10.0
     request_seconds: float = 120.0
+    database_seconds: float = 15.0
     drain_seconds: float = 30.0
 
     def __post_init__(self) -> None:
@@ -54,7 +58,9 @@ class ServerSettings:
         Raises:
             InputError: the first of them.
         """
-        for name in ("most_requests", "most_body_bytes", "most_documents", "most_text_characters"):
+        for name in (
+            "most_requests", "most_body_bytes", "most_documents", "most_text_characters", "most_terms",
+        ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise InputError(
                     expected=f"{name} of at least 1",

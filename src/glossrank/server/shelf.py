@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
 import tempfile
 import threading
+import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glossrank.errors import InputError
 from glossrank.glossary import Glossary, TermsRead, read_terms
 from glossrank.lint import Finding, glossary_of, lint
-from glossrank.output import new_path
+from glossrank.output import cannot_write, new_path
 from glossrank.search import Searcher
 from glossrank.server.serving import Served
 from glossrank.template import DEFAULT_TEMPLATE
@@ -19,6 +21,12 @@ from glossrank.template import DEFAULT_TEMPLATE
 FORMATS = ("csv", "tsv", "jsonl", "json", "yaml", "xlsx")
 NAME_PATTERN = r"[a-z0-9][a-z0-9-]{0,63}"
 """What a glossary may be called: a name is part of a path and of a file's name."""
+
+
+MOST_YAML = 1_000_000
+"""Bytes of a YAML file: it is read a hundred times slower than the others."""
+MOST_UNPACKED = 20_000_000
+"""Bytes of XML in a workbook; packed they can be a thousand times smaller."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +51,11 @@ class Shelf:
     Args:
         served: what the searchers ask.
         folder: where uploads are kept, and found at the next start.
+        most_terms: of an upload.
     """
 
-    def __init__(self, served: Served, folder: Path) -> None:
+    def __init__(self, served: Served, folder: Path, *, most_terms: int) -> None:
+        self._most_terms = most_terms
         self._served = served
         self._folder = folder
         self._loaded: dict[str, Loaded] = {}
@@ -102,17 +112,20 @@ class Shelf:
                     found=f"{name!r}, with which the server was started",
                     fix="Give another name.",
                 )
-            read = read_content(content, kind)
+            read = read_content(content, kind, most_terms=self._most_terms)
             if read.problems:
                 raise read.problems[0]
             glossary = Glossary(name, read.terms, notes=read.notes)
             loaded = self._ready(name, glossary, fixed=False)
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with new_path(self._folder / f"{name}.{kind}") as temporary:
+            file = self._folder / f"{name}.{kind}"
+            with new_path(file) as temporary:
                 temporary.write_bytes(content)
-            for other in FORMATS:
-                if other != kind:
-                    (self._folder / f"{name}.{other}").unlink(missing_ok=True)
+            try:
+                for other in FORMATS:
+                    if other != kind:
+                        file.with_suffix(f".{other}").unlink(missing_ok=True)
+            except OSError as error:
+                raise cannot_write(file, error) from error
             self._loaded[name] = loaded
         return loaded
 
@@ -124,7 +137,7 @@ class Shelf:
         Raises:
             InputError: the contents as a whole cannot be read.
         """
-        read = read_content(content, kind)
+        read = read_content(content, kind, most_terms=self._most_terms)
         glossary = glossary_of(read, template=DEFAULT_TEMPLATE)
         searcher = Searcher(glossary, self._served.alone) if with_model and glossary else None
         return read, lint(read, searcher)
@@ -157,20 +170,42 @@ def check_name(name: str) -> None:
         )
 
 
-def read_content(content: bytes, kind: str) -> TermsRead:
+def read_content(content: bytes, kind: str, *, most_terms: int) -> TermsRead:
     """The terms of an uploaded file.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or is too large to be read in a server.
+        OutputError: there is no room for a temporary file.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"upload.{kind}"
-        file.write_bytes(content)
-        try:
-            read = read_terms(file)
-        except InputError as error:
-            raise _elsewhere(error, file) from error
+    size = _unpacked(content) if kind == "xlsx" else len(content)
+    most = {"xlsx": MOST_UNPACKED, "yaml": MOST_YAML}.get(kind, size)
+    if size > most:
+        raise InputError(
+            file=f"upload.{kind}",
+            expected=f"at most {most:,} bytes{' of XML' if kind == 'xlsx' else ''}",
+            found=f"{size:,}",
+            fix="Keep only the terms, or save it as CSV.",
+        )
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"upload.{kind}"
+            file.write_bytes(content)
+            read = read_terms(file, most=most_terms)
+    except InputError as error:
+        raise _elsewhere(error, file) from error
+    except OSError as error:
+        raise cannot_write(Path(f"upload.{kind}"), error) from error
     return replace(read, problems=tuple(_elsewhere(error, file) for error in read.problems))
+
+
+def _unpacked(content: bytes) -> int:
+    """Bytes that a ZIP file says it has; zipfile reads no more than that. 0 where it is none."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        # What is wrong with it, its reader says.
+        return 0
 
 
 def _elsewhere(error: InputError, file: Path) -> InputError:

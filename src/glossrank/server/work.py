@@ -76,7 +76,8 @@ class Work:
             raise Problem(
                 503,
                 f"expected an answer within {self._seconds:g} s, found more work than that. "
-                "Send fewer documents.",
+                "Send less, or try again later.",
+                retry_after=_RETRY_SECONDS,
             )
         except (AbandonedError, StoppedError):
             raise Problem(503, "The server ends. Try again.", retry_after=_RETRY_SECONDS) from None

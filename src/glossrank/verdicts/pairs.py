@@ -153,7 +153,8 @@ def write_pairs(pairs: Sequence[LabelledPair], output: Path) -> None:
                 line = dict(zip(PAIR_COLUMNS, row, strict=True))
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
         else:
-            writer = csv.writer(file, lineterminator="\n")
+            # Quoted: Python leaves a text with a bare carriage return as it is, which divides it.
+            writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
             writer.writerow(PAIR_COLUMNS)
             for question, document, label in rows:
                 writer.writerow((_harmless(question), _harmless(document), label))

@@ -18,7 +18,14 @@ from typing import Any, Literal
 import alembic.command
 import alembic.config
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    DisconnectionError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+)
 
 from glossrank.errors import InputError, OutputError
 from glossrank.verdicts.schema import verdicts
@@ -81,10 +88,13 @@ class VerdictStore:
     """
 
     def __init__(self, url: str) -> None:
+        self._made = False
         self._engine = _engine(url)
         self.name = self._engine.url.render_as_string(hide_password=True)
+        self._file = _file_of(self._engine.url)
         with self._talking() as connection:
             _migrate(connection)
+        self._made = True
 
     def close(self) -> None:
         """End the connections."""
@@ -100,21 +110,15 @@ class VerdictStore:
             InputError: a text has a NUL character.
             OutputError: it could not be stored.
         """
-        texts = (verdict.glossary, verdict.question, verdict.term_id, verdict.person)
-        if any("\0" in (text or "") for text in texts):
-            raise InputError(
-                expected="texts without NUL, which databases do not keep",
-                found="one with it",
-                fix="Remove the character.",
-            )
+        _refuse_nul(verdict.glossary, verdict.question, verdict.term_id, verdict.person)
         row = {column.name: getattr(verdict, column.name) for column in verdicts.c}
         row["shown"] = [dict(one) for one in verdict.shown]
         with self._talking() as connection:
-            known = sa.select(verdicts).where(verdicts.c.id == verdict.id)
-            found = connection.execute(known).mappings().first()
-            if found is None:
-                connection.execute(sa.insert(verdicts).values(row))
-        return verdict if found is None else _verdict(found)
+            new = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+            # Not looked up before: two clients may send one id at once.
+            connection.execute(new(verdicts).values(row).on_conflict_do_nothing())
+            kept = sa.select(verdicts).where(verdicts.c.id == verdict.id)
+            return _verdict(connection.execute(kept).mappings().one())
 
     def read(
         self, *, glossary: str | None = None, person: str | None = None, limit: int | None = None
@@ -122,8 +126,10 @@ class VerdictStore:
         """Verdicts, oldest first; with a limit, the newest of them.
 
         Raises:
+            InputError: a text has a NUL character.
             OutputError: the database cannot be reached.
         """
+        _refuse_nul(glossary, person)
         chosen = sa.select(verdicts)
         if glossary is not None:
             chosen = chosen.where(verdicts.c.glossary == glossary)
@@ -138,8 +144,10 @@ class VerdictStore:
         """Remove all that a person said; how many that were.
 
         Raises:
+            InputError: a text has a NUL character.
             OutputError: the database cannot be reached.
         """
+        _refuse_nul(person)
         with self._talking() as connection:
             done = connection.execute(sa.delete(verdicts).where(verdicts.c.person == person))
         return done.rowcount
@@ -147,11 +155,27 @@ class VerdictStore:
     @contextmanager
     def _talking(self) -> Iterator[sa.Connection]:
         """A transaction; committed at the end of the block."""
+        if self._made and self._file is not None and not self._file.exists():
+            # SQLite would go on writing to a file that nobody finds again, or begin an empty one.
+            raise OutputError(
+                expected=f"the file that verdicts were kept in ({self.name})",
+                found="none",
+                fix="Put it back, or restart the server to begin a new one.",
+            )
         try:
             with self._engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
             raise _unusable(self.name, error) from error
+
+
+def _refuse_nul(*texts: str | None) -> None:
+    if any("\0" in (text or "") for text in texts):
+        raise InputError(
+            expected="texts without NUL, which databases do not keep",
+            found="one with it",
+            fix="Remove the character.",
+        )
 
 
 def _verdict(row: sa.RowMapping) -> Verdict:
@@ -173,15 +197,16 @@ def _engine(url: str) -> sa.Engine:
         ) from error
     if address.drivername in ("postgresql", "postgres"):
         address = address.set(drivername="postgresql+psycopg")
-    sqlite = address.get_backend_name() == "sqlite"
+    in_sqlite = address.get_backend_name() == "sqlite"
+    file = _file_of(address)
     try:
-        if sqlite and address.database and address.database != ":memory:":
-            Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
         engine = sa.create_engine(
             address,
             # A connection that the server has closed meanwhile is made anew.
             pool_pre_ping=True,
-            connect_args={"timeout": _BUSY_SECONDS} if sqlite else {"connect_timeout": 5},
+            connect_args={"timeout": _BUSY_SECONDS} if in_sqlite else {"connect_timeout": 5},
         )
     except OSError as error:
         raise OutputError(
@@ -196,10 +221,41 @@ def _engine(url: str) -> sa.Engine:
             found=f"{address.drivername}: {str(error).splitlines()[0]}",
             fix="Install glossrank[serve], which brings both.",
         ) from error
-    if sqlite:
+    if in_sqlite:
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
+    if file is not None:
+        _follow_file(engine, file)
     return engine
+
+
+def _file_of(address: sa.URL) -> Path | None:
+    """Where SQLite keeps a database, if it is in a file that is named by its path."""
+    name = address.database
+    if address.get_backend_name() != "sqlite" or not name or name == ":memory:":
+        return None
+    return None if name.startswith("file:") else Path(name)
+
+
+def _follow_file(engine: sa.Engine, file: Path) -> None:
+    """Make connections anew whose file was replaced by another one of its name."""
+
+    def identity() -> tuple[int, int] | None:
+        try:
+            found = file.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def remember(_: Any, record: Any) -> None:
+        record.info["file"] = identity()
+
+    def compare(_: Any, record: Any, __: Any) -> None:
+        if record.info["file"] != identity():
+            raise DisconnectionError(f"{file} is another file than before")
+
+    sa.event.listen(engine, "connect", remember)
+    sa.event.listen(engine, "checkout", compare)
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

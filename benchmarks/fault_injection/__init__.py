@@ -1,0 +1,1 @@
+"""Faults for a real server process, and what became of them."""
