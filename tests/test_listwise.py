@@ -195,6 +195,23 @@ def test_the_seed_decides_the_weights(
     assert sha(tmp_path / "other") != sha(trained[0])
 
 
+def test_a_share_of_the_base_is_kept(
+    trained: tuple[Path, ListwiseRun, list[Progress]], small_model: Path, tmp_path: Path
+) -> None:
+    recipe = dataclasses.replace(QUICK, base_share=0.25)
+    train_listwise(DATA, base=small_model, output=tmp_path / "m", recipe=recipe)
+    base, after, mixed = (
+        load_file(folder / "model.safetensors")
+        for folder in (small_model, trained[0], tmp_path / "m")
+    )
+    for name, weights in mixed.items():
+        if "embeddings" in name:
+            continue
+        expected = 0.75 * after[name].astype(np.float32) + 0.25 * base[name].astype(np.float32)
+        np.testing.assert_allclose(weights.astype(np.float32), expected, atol=1e-3, rtol=1e-3)
+    assert any((mixed[n] != after[n]).any() for n in mixed)
+
+
 # Before, at and after the mining, and one step before the end, among the averaged ones.
 @pytest.mark.parametrize("after", [1, 2, 3, 5])
 def test_an_interrupted_run_resumes_to_the_same_weights(
@@ -455,6 +472,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "warmup_share": (0, 1),
     "max_grad_norm": (0, MOST),
     "averaged_share": (0, 1),
+    "base_share": (0, 1),
     "max_length": (8, 512),
     "seed": (0, 2**32 - 1),
 }

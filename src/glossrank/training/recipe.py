@@ -161,6 +161,8 @@ class ListwiseRecipe:
         teacher_share, teacher_groups, teacher_weight: part of the steps that also see teacher
             groups, how many, and the weight of their loss.
         averaged_share: the weights of this last part of the steps are averaged.
+        base_share: part of the base's weights in what is saved, which keeps more of what it knew
+            (Wortsman and others 2022, "Robust fine-tuning of zero-shot models").
         max_length: tokens of a pair in training.
     """
 
@@ -183,6 +185,7 @@ class ListwiseRecipe:
     warmup_share: float = 0.06
     max_grad_norm: float = 1.0
     averaged_share: float = 0.2
+    base_share: float = 0.0
     max_length: int = 128
     seed: int = 42
 
@@ -192,7 +195,14 @@ class ListwiseRecipe:
         Raises:
             InputError: the first of them.
         """
-        shares = ("random_share", "typo_share", "case_share", "teacher_share", "averaged_share")
+        shares = (
+            "random_share",
+            "typo_share",
+            "case_share",
+            "teacher_share",
+            "averaged_share",
+            "base_share",
+        )
         limits: dict[str, tuple[float, float]] = dict.fromkeys((*shares, "warmup_share"), (0, 1))
         limits |= {
             "epochs": (1, 10_000),

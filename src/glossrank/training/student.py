@@ -47,6 +47,8 @@ class Student:
         masters = {n: p.detach().clone().requires_grad_(True) for n, p in trained.items()}
         self.average = {n: torch.zeros_like(p) for n, p in masters.items()}
         self.averaged = 0
+        self.base_share = recipe.base_share
+        self.origin = {n: p.detach().clone() for n, p in masters.items()} if self.base_share else {}
         self.model.bfloat16().train()
         live = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         warmup = max(1, round(steps * recipe.warmup_share))
@@ -89,7 +91,8 @@ class Student:
                 mean += (self.weights.masters[name] - mean) / self.averaged
 
     def save(self, folder: Path, *, averaged: bool) -> None:
-        """Write an fp16 model folder: the averaged weights, or those of this moment.
+        """Write an fp16 model folder: the averaged weights, with their share of the base's, or
+        those of this moment.
 
         Raises:
             InputError: the weights grew beyond fp16.
@@ -97,6 +100,8 @@ class Student:
         state = {name: value.float() for name, value in self.model.state_dict().items()}
         use_mean = averaged and self.averaged > 0
         state.update(self.average if use_mean else self.weights.masters)
+        if averaged:
+            state.update({n: state[n].lerp(p, self.base_share) for n, p in self.origin.items()})
         write_half(self.base, folder, state)
 
     def state(self) -> dict[str, Any]:
