@@ -23,6 +23,8 @@ QUESTIONS_SEEN = 1_000
 """Passes over a hundred questions or fewer, over very many, and what lies between: so many questions
 are seen in all, those that come again included. Ten passes over a hundred were the best of those
 tried (benchmarks/LOG.md)."""
+BASE_SHARE = 0.4
+"""Without it, what the model knew of other questions went (same place)."""
 
 NamedGlossaryOption = Annotated[
     str,
@@ -93,7 +95,8 @@ def retrain_command(
             fix="Say on the page which term is the right one.",
         )
     epochs = round(QUESTIONS_SEEN / len(examples.examples))
-    recipe = ListwiseRecipe(epochs=min(MOST_EPOCHS, max(FEWEST_EPOCHS, epochs)))
+    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, epochs))
+    recipe = ListwiseRecipe(epochs=epochs, base_share=BASE_SHARE)
     job = listwise_job_of(examples, base=base, recipe=recipe)
     # Where it is trained, before it has a number.
     output = history.folder / "next"
