@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,18 +24,17 @@ class Server:
 
     def call(self, path: str, body: Any = None, *, timeout: float = 60) -> tuple[int, Any]:
         """Status and JSON."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
+        # Not urllib's: that leaves a socket open where the server is killed while it writes.
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
-                content = answer.read()
-                return answer.status, json.loads(content) if content else None
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.loads(error.read() or b"null")
+            content = None if body is None else json.dumps(body).encode()
+            method = "GET" if body is None else "POST"
+            connection.request(method, path, content, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            found = answer.read()
+            return answer.status, json.loads(found) if found else None
+        finally:
+            connection.close()
 
 
 @contextmanager

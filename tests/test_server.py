@@ -29,6 +29,7 @@ TEXTS = [
     "A lease is a contract to use an asset for a time.",
 ]
 GLOSSARY = "term,definition\nChurn,The share of customers who leave in a month.\nMRR,Monthly recurring revenue.\n"
+URL = "http://127.0.0.1:8080"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         data=tmp_path_factory.mktemp("data"), most_body_bytes=400_000, most_documents=500,
         most_text_characters=50_000,
     )  # fmt: skip
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(create_app(settings), URL, raise_server_exceptions=False) as client:
         yield client
 
 
@@ -88,6 +89,7 @@ def test_tei_cuts_at_the_end_that_is_asked_for(client: TestClient) -> None:
 
 def test_tei_health_info_metrics(client: TestClient) -> None:
     assert client.get("/health").status_code == 200
+    assert client.head("/health").status_code == 200
     info = client.get("/info").json()
     assert info["model_id"] == "finance-terms"
     assert "reranker" in info["model_type"]
@@ -207,7 +209,7 @@ def test_unknown_paths_and_methods(client: TestClient) -> None:
 def test_tokens(tmp_path: Path) -> None:
     token = "a" * 20
     app = create_app(ServerSettings(data=tmp_path, tokens=(token,)))
-    with TestClient(app) as client:
+    with TestClient(app, URL) as client:
         body = {"query": QUESTION, "texts": TEXTS}
         for headers in ({}, {"Authorization": "Bearer b"}, {"Authorization": token}):
             answer = client.post("/rerank", json=body, headers=headers)
@@ -219,6 +221,42 @@ def test_tokens(tmp_path: Path) -> None:
         assert client.get("/health").status_code == 200
         assert client.get("/").status_code == 200
         assert client.get("/v1/glossaries").status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/rerank", "/v1/rerank", "/v2/rerank"])
+def test_many_wrong_texts_are_one_error(client: TestClient, path: str) -> None:
+    name = "texts" if path == "/rerank" else "documents"
+    start = time.monotonic()
+    answer = client.post(path, json={"query": "a", name: [1] * 100_000})
+    assert answer.status_code == 422
+    assert time.monotonic() - start < 1
+
+
+def test_other_web_pages_are_kept_out(client: TestClient) -> None:
+    content = GLOSSARY.encode()
+    rebound = {"Host": "evil.example:8080"}
+    assert client.get("/v1/glossaries", headers=rebound).status_code == 403
+    foreign = {"Origin": "http://evil.example", "Content-Type": "text/plain"}
+    answer = client.post("/v1/lint", content=content, headers=foreign)
+    assert answer.status_code == 403
+    assert "--origin" in answer.json()["detail"]
+    own = {"Origin": URL}
+    assert client.post("/v1/lint", content=content, headers=own).status_code == 200
+    for name in ("localhost:8080", "[::1]:8080", "127.0.0.1"):
+        assert client.get("/v1/glossaries", headers={"Host": name}).status_code == 200
+
+
+def test_origins_and_names_that_were_allowed(tmp_path: Path) -> None:
+    settings = ServerSettings(
+        data=tmp_path, origins=("https://board.example",), allowed_hosts=("terms.example",)
+    )
+    with TestClient(create_app(settings), "http://terms.example") as client:
+        headers = {"Origin": "https://board.example"}
+        answer = client.post("/v1/lint", content=GLOSSARY.encode(), headers=headers)
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == "https://board.example"
+    # At an address of the network anybody may call it anything.
+    assert ServerSettings(host="0.0.0.0").names == ()
 
 
 # ---- the own routes
@@ -306,8 +344,32 @@ def test_uploads_that_would_cost_much_are_refused(client: TestClient) -> None:
         read_content(b"a" * 1_000_001, "yaml", most_terms=9)
 
 
+def test_uploads_are_few_and_can_be_removed(tmp_path: Path) -> None:
+    settings = ServerSettings(data=tmp_path, most_glossaries=2)
+    with TestClient(create_app(settings), URL) as client:
+        assert client.put("/v1/glossaries/shop", content=GLOSSARY.encode()).status_code == 200
+        assert client.put("/v1/glossaries/shop", content=GLOSSARY.encode()).status_code == 200
+        refused = client.put("/v1/glossaries/more", content=GLOSSARY.encode())
+        assert refused.status_code == 422
+        assert "at most 2 glossaries" in refused.json()["detail"]
+        assert client.delete("/v1/glossaries/finance-terms").status_code == 409
+        assert client.delete("/v1/glossaries/shop").json()["terms"] == 2
+        assert client.get("/v1/glossaries/shop").status_code == 404
+        assert list((tmp_path / "glossaries").iterdir()) == []
+        assert client.put("/v1/glossaries/more", content=GLOSSARY.encode()).status_code == 200
+
+
+def test_what_is_asked_is_counted(tmp_path: Path) -> None:
+    with TestClient(create_app(ServerSettings(data=tmp_path)), URL) as client:
+        client.put("/v1/glossaries/shop", content=GLOSSARY.encode())
+        client.post("/v1/ask", json={"question": "who leaves us?", "glossary": "shop"})
+        figures = client.get("/metrics").text
+        assert "glossrank_pairs_total 2.0" in figures
+        assert 'glossary="uploaded"' in figures
+
+
 def test_an_upload_that_cannot_be_kept(tmp_path: Path) -> None:
-    with TestClient(create_app(ServerSettings(data=tmp_path))) as client:
+    with TestClient(create_app(ServerSettings(data=tmp_path)), URL) as client:
         (tmp_path / "glossaries").write_text("in the way")
         answer = client.put("/v1/glossaries/shop", content=GLOSSARY.encode())
         assert answer.status_code == 503
@@ -429,7 +491,7 @@ def test_a_wrong_method_names_the_right_ones(client: TestClient) -> None:
     answer = client.patch("/v1/verdicts")
     assert answer.status_code == 405
     assert set(answer.headers["allow"].split(", ")) == {"GET", "POST", "DELETE"}
-    assert client.post("/v1/glossaries/finance-terms").headers["allow"] == "GET, PUT"
+    assert client.post("/v1/glossaries/finance-terms").headers["allow"] == "GET, PUT, DELETE"
 
 
 def test_the_page_lets_nothing_foreign_in(client: TestClient) -> None:

@@ -45,17 +45,32 @@ def test_many_clients_get_what_one_gets(server: Server) -> None:
 
 def test_the_log_is_json_and_holds_no_question(server: Server) -> None:
     server.call("/v1/ask", {"question": "a very secret question"})
-    lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
-    assert any(json.loads(line).get("route") == "/v1/ask" for line in lines)
+
+    def is_logged() -> bool:
+        # After the answer, so not at once.
+        lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
+        return any(json.loads(line).get("route") == "/v1/ask" for line in lines)
+
+    until(is_logged, what="the request", log=server.log)
     assert "secret" not in server.log.read_text()
+
+
+def test_questions_are_logged_if_somebody_wants_it(tmp_path: Path) -> None:
+    with running(tmp_path / "data", "--log-questions") as server:
+        server.call("/v1/ask", {"question": "a very open question"})
+        server.call("/rerank", {**BODY, "query": "another one"})
+        text = server.log.read_text()
+    entries = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    asked = [(one["route"], one["question"]) for one in entries if "question" in one]
+    assert asked == [("/v1/ask", "a very open question"), ("/rerank", "another one")]
 
 
 @pytest.mark.parametrize(
     "sent",
     [
         b"",
-        b"POST /rerank HTTP/1.1\r\nHost: a\r\n",
-        b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET /health HTTP/1.1\r\nX: ",
+        b"POST /rerank HTTP/1.1\r\nHost: localhost\r\n",
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /health HTTP/1.1\r\nX: ",
     ],
 )
 def test_a_client_that_sends_nothing_is_let_go(server: Server, sent: bytes) -> None:
@@ -94,7 +109,7 @@ def test_a_body_of_50_mb_is_refused(server: Server) -> None:
 def test_a_client_that_leaves_frees_its_work(server: Server) -> None:
     body = json.dumps({"query": "a", "texts": ["the weather was fine " * 200] * 2000}).encode()
     leaving = socket.create_connection(("127.0.0.1", server.port))
-    head = f"POST /rerank HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /rerank HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
     leaving.sendall(head.encode() + body)
     time.sleep(1)
     leaving.close()
@@ -106,7 +121,7 @@ def test_a_client_that_leaves_frees_its_work(server: Server) -> None:
 
 def test_a_client_that_leaves_in_the_middle_of_an_upload_is_no_fault(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
-        head = b"PUT /v1/glossaries/shop HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
+        head = b"PUT /v1/glossaries/shop HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
         connection.sendall(head + b"term,")
         time.sleep(0.2)
     until(lambda: '"status": 499' in server.log.read_text(), what="the end", log=server.log)

@@ -167,6 +167,34 @@ def test_a_closed_queue_computes_what_waits_and_refuses_the_rest() -> None:
         scorer.logits(batch_of([7]))
 
 
+def test_what_goes_wrong_beside_the_engine_does_not_end_the_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = Sums()
+    queue = ScoringQueue(engine)
+    scorer = QueuedEngine(queue, joinable=True)
+
+    def out_of_memory(_: object) -> Batch:
+        raise MemoryError
+
+    monkeypatch.setattr("glossrank.server.queue.joined", out_of_memory)
+    engine.gate.clear()
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(scorer.logits, batch_of([1]))
+        engine.entered.wait(10)
+        others = [pool.submit(scorer.logits, batch_of([at])) for at in (2, 3)]
+        while len(queue) < 2:
+            time.sleep(0.01)
+        engine.gate.set()
+        assert first.result(10).tolist() == [1]
+        for other in others:
+            with pytest.raises(MemoryError):
+                other.result(10)
+    assert queue.alive
+    assert scorer.logits(batch_of([4])).tolist() == [4]
+    queue.close()
+
+
 def test_measurements_are_of_what_was_computed() -> None:
     seen: list[tuple[int, int, float, float]] = []
     engine = Sums()

@@ -15,8 +15,8 @@ from fault_injection.process import RERANK, Answer, Neighbour, Server, serving
 
 SLOW = 200
 LONGEST_WAIT = 5.0
-HEAD = b"POST /rerank HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-WHOLE = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+HEAD = b"POST /rerank HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+WHOLE = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 GARBAGE = (
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)),
     b"\0" * 100_000,
@@ -24,17 +24,17 @@ GARBAGE = (
     b"GET\r\n\r\n",
     b"G" * 200_000,
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    b"GET /\xff\xfe HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 1_000_000 + b"\r\n\r\n",
+    b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 1_000_000 + b"\r\n\r\n",
     b"GET / HTTP/1.1\r\n" + b"".join(b"X%d: y\r\n" % at for at in range(20_000)) + b"\r\n",
     HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     HEAD + b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n\r\n",
     HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 40 + b"\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-    b"CONNECT example.com:443 HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET http://example.com/ HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET /health HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \xff\xfe\r\n\r\n",
+    b"CONNECT example.com:443 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET http://example.com/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /health HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \xff\xfe\r\n\r\n",
 )
 
 
@@ -93,7 +93,7 @@ def slow_reader(server: Server, outcomes: Outcomes) -> None:
     """Answers of 9 MB of which nothing is read."""
     rows = "".join(f"term {at},{'what it is called. ' * 240}\n" for at in range(2_000))
     stored = server.send("PUT", "/v1/glossaries/long", f"term,definition\n{rows}".encode())
-    request = b"GET /v1/glossaries/long HTTP/1.1\r\nHost: a\r\n\r\n"
+    request = b"GET /v1/glossaries/long HTTP/1.1\r\nHost: localhost\r\n\r\n"
     connections = []
     for _ in range(3):
         connection = socket.socket()
@@ -143,7 +143,7 @@ def leavers(server: Server, outcomes: Outcomes) -> None:
             b"Transfer-Encoding: chunked\r\n\r\n5\r\n{",
         ):
             with connect(server) as connection:
-                connection.sendall(path + b" HTTP/1.1\r\nHost: a\r\n" + framing)
+                connection.sendall(path + b" HTTP/1.1\r\nHost: localhost\r\n" + framing)
                 time.sleep(0.1)
     body = json.dumps(RERANK).encode()
     for _ in range(50):
@@ -172,7 +172,7 @@ def pipelined(server: Server, outcomes: Outcomes) -> None:
     for count in (3, 1, 2) * 10:
         body = json.dumps({"query": "a", "texts": ["b"] * count}).encode()
         requests += HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
-    requests += WHOLE.replace(b"Host: a", b"Host: a\r\nConnection: close")
+    requests += WHOLE.replace(b"Host: localhost", b"Host: localhost\r\nConnection: close")
     with connect(server) as connection:
         connection.sendall(requests)
         answers = rest(connection).split(b"HTTP/1.1 ")[1:]

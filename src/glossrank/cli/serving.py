@@ -61,6 +61,10 @@ def serve_command(
         list[str] | None,
         typer.Option(metavar="URL", help="A web origin that browsers may call from."),
     ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name that clients call the server by."),
+    ] = None,
     log_questions: Annotated[
         bool, typer.Option("--log-questions", help="Also log what was asked.")
     ] = False,
@@ -79,8 +83,14 @@ def serve_command(
         database=database,
         tokens=() if token_file is None else read_tokens(token_file),
         origins=tuple(origin or ()),
+        allowed_hosts=tuple(allowed_host or ()),
         log_questions=log_questions,
     )
+    if not settings.is_local and not settings.tokens:
+        stderr().print(
+            f"Anybody who reaches {escape(host)} can ask, upload and judge: see --token-file.",
+            highlight=False,
+        )
     stderr().print(f"Loading ... then http://{escape(host)}:{port}", highlight=False)
     serve(settings)
 

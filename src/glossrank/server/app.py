@@ -23,7 +23,7 @@ from glossrank.server.asking import asking_routes
 from glossrank.server.cohere import cohere_routes
 from glossrank.server.jina import jina_routes
 from glossrank.server.judging import judging_routes
-from glossrank.server.limits import DOCS_FILES, BodyLimit, TokenCheck
+from glossrank.server.limits import DOCS_FILES, BodyLimit, BrowserCheck, TokenCheck
 from glossrank.server.metrics import Metrics
 from glossrank.server.page import page_routes
 from glossrank.server.problems import Problem, error_body
@@ -37,6 +37,8 @@ from glossrank.verdicts.store import VerdictStore
 
 logger = logging.getLogger("glossrank.server")
 
+_UPLOADS_AT_ONCE = 2
+
 
 def create_app(settings: ServerSettings) -> FastAPI:
     """Everything loaded: models, glossaries, verdict store.
@@ -47,11 +49,19 @@ def create_app(settings: ServerSettings) -> FastAPI:
     work = Work(most=settings.most_requests, seconds=settings.request_seconds)
     # Of its own, so that a database that hangs keeps nobody else waiting.
     storing = Work(most=settings.most_requests, seconds=settings.database_seconds)
+    # And an upload of many terms nobody who asks.
+    uploading = Work(
+        most=settings.most_uploads, seconds=settings.request_seconds, threads=_UPLOADS_AT_ONCE
+    )
     metrics = Metrics(
-        waiting=lambda: float(served.waiting), running=lambda: float(work.running + storing.running)
+        waiting=lambda: float(served.waiting),
+        running=lambda: float(work.running + storing.running + uploading.running),
     )
     served = ServedModel(settings, metrics.observe_batch)
-    shelf = Shelf(served.now, settings.data / "glossaries", most_terms=settings.most_terms)
+    shelf = Shelf(
+        served.now, settings.data / "glossaries",
+        most_terms=settings.most_terms, most_glossaries=settings.most_glossaries,
+    )  # fmt: skip
     shelf.open(settings.glossaries)
     store = VerdictStore(settings.database_url)
     reranker = Reranker(served, work, settings, metrics)
@@ -64,6 +74,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         # Uvicorn has waited for the running requests.
         await run_in_threadpool(work.close)
         await run_in_threadpool(storing.close)
+        await run_in_threadpool(uploading.close)
         await run_in_threadpool(served.close)
         store.close()
 
@@ -79,7 +90,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.include_router(tei_routes(reranker, settings))
     app.include_router(cohere_routes(reranker))
     app.include_router(jina_routes(reranker))
-    app.include_router(asking_routes(shelf, work, metrics))
+    app.include_router(asking_routes(shelf, work, uploading, metrics, settings))
     app.include_router(judging_routes(shelf, store, storing, metrics))
     app.include_router(page_routes())
 
@@ -97,6 +108,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         BodyLimit, most_bytes=settings.most_body_bytes, seconds=settings.body_seconds
     )
     app.add_middleware(TokenCheck, tokens=settings.tokens)
+    app.add_middleware(BrowserCheck, hosts=settings.names, origins=settings.origins)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(settings.origins), allow_methods=["*"],

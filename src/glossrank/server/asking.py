@@ -13,6 +13,7 @@ from glossrank.errors import GlossrankError, InputError
 from glossrank.glossary import DEFAULT_TOP_K, Glossary
 from glossrank.server.metrics import Metrics
 from glossrank.server.problems import ALL_STATUSES, Detail, Problem, described
+from glossrank.server.settings import ServerSettings
 from glossrank.server.shelf import NAME_PATTERN, Loaded, Shelf
 from glossrank.server.texts import Sent, Text, Whole
 from glossrank.server.work import Work
@@ -98,8 +99,14 @@ class LintResponse(BaseModel):
     findings: list[FindingBody]
 
 
-def asking_routes(shelf: Shelf, work: Work, metrics: Metrics) -> APIRouter:
-    """The routes, for an application."""
+def asking_routes(
+    shelf: Shelf, work: Work, uploading: Work, metrics: Metrics, settings: ServerSettings
+) -> APIRouter:
+    """The routes, for an application.
+
+    Args:
+        work, uploading: what asks, and what reads files.
+    """
     router = APIRouter(prefix="/v1", tags=["glossaries"])
     errors = described(Detail, *ALL_STATUSES, 404)
 
@@ -107,6 +114,8 @@ def asking_routes(shelf: Shelf, work: Work, metrics: Metrics) -> APIRouter:
     async def ask(body: AskRequest, request: Request) -> AskResponse:
         """The terms of a glossary that answer a question, best first."""
         loaded = find(shelf, body.glossary)
+        if settings.log_questions:
+            logger.info("asked", extra={"route": "/v1/ask", "question": body.question})
         answers = await work.run(
             request,
             functools.partial(
@@ -114,7 +123,9 @@ def asking_routes(shelf: Shelf, work: Work, metrics: Metrics) -> APIRouter:
                 as_typed=body.as_typed, explain=body.explain,
             ),
         )  # fmt: skip
-        metrics.questions.labels(loaded.name, "no" if answers.none_of_these else "yes").inc()
+        # Uploads may have any name: those must not become a label.
+        name = loaded.name if loaded.fixed else "uploaded"
+        metrics.questions.labels(name, "no" if answers.none_of_these else "yes").inc()
         return AskResponse(
             question=body.question,
             model=loaded.model,
@@ -125,12 +136,12 @@ def asking_routes(shelf: Shelf, work: Work, metrics: Metrics) -> APIRouter:
         )
 
     @router.get("/glossaries", responses=described(Detail, 401))
-    async def glossaries() -> list[Summary]:
+    def glossaries() -> list[Summary]:
         """All glossaries that can be asked."""
         return [Summary(**summary(find(shelf, name))) for name in shelf.names]
 
     @router.get("/glossaries/{name}", responses=described(Detail, 401, 404, 422))
-    async def glossary(name: Name) -> GlossaryBody:
+    def glossary(name: Name) -> GlossaryBody:
         """One of them with its terms."""
         loaded = find(shelf, name)
         entries = [
@@ -154,16 +165,28 @@ def asking_routes(shelf: Shelf, work: Work, metrics: Metrics) -> APIRouter:
                 f"expected another name, found {name!r}, with which the server was started. Give another.",
             )
         content = await request.body()
-        loaded = await work.run(
+        loaded = await uploading.run(
             request, functools.partial(refusing, shelf.put, name, content, format)
         )
+        return Summary(**summary(loaded))
+
+    @router.delete("/glossaries/{name}", responses={**errors, **described(Detail, 409)})
+    async def delete(name: Name, request: Request) -> Summary:
+        """Remove a glossary that was uploaded; the verdicts on it stay."""
+        loaded = find(shelf, name)
+        if loaded.fixed:
+            raise Problem(
+                409,
+                f"expected an uploaded glossary, found {name!r}, with which the server was started.",
+            )
+        await uploading.run(request, functools.partial(refusing, shelf.remove, name))
         return Summary(**summary(loaded))
 
     @router.post("/lint", responses=errors, openapi_extra=_FILE)
     async def lint(request: Request, format: Format = "csv", model: bool = False) -> LintResponse:
         """What is wrong with a glossary: the body is the file. It is not kept."""
         content = await request.body()
-        read, findings = await work.run(
+        read, findings = await uploading.run(
             request, functools.partial(refusing, shelf.lint, content, format, with_model=model)
         )
         return LintResponse(

@@ -1,12 +1,13 @@
 """Cohere's dialect: POST /v2/rerank (cohere-python, src/cohere/v2).
 
 Numbers of documents, lengths and what is done with long ones are those of Cohere's documentation:
-a query is read up to 2,048 tokens, a document up to ``max_tokens_per_doc``, in pieces that the model can
-read, of which the best counts.
+a document up to ``max_tokens_per_doc``, in pieces that the model can
+read, of which the best counts. Of a query half of what the model reads is used, some 250 tokens; Cohere's read 2,048.
 """
 
 from __future__ import annotations
 
+import math
 import uuid
 from typing import Any
 
@@ -16,9 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from glossrank.server.problems import ALL_STATUSES, CohereError, Problem, described
 from glossrank.server.reranking import Reranker
 from glossrank.server.scoring import score_pieces
-from glossrank.server.texts import NOT_EMPTY, Count, Priority, Sent, Text
+from glossrank.server.texts import NOT_EMPTY, Count, Priority, Sent, Text, Texts
 
 DEFAULT_TOKENS_PER_DOCUMENT = 4_096
+_UNIT = 100
+"""Documents of Cohere's search unit."""
 
 
 class CohereRequest(Sent):
@@ -26,7 +29,7 @@ class CohereRequest(Sent):
 
     model: Text | None = Field(None, description="any name; this server has one model")
     query: Text = Field(min_length=1)
-    documents: list[Text] = Field(json_schema_extra=NOT_EMPTY)
+    documents: Texts = Field(json_schema_extra=NOT_EMPTY)
     top_n: Count | None = None
     # LangChain sends null for what its caller did not set.
     max_tokens_per_doc: Count | None = DEFAULT_TOKENS_PER_DOCUMENT
@@ -71,7 +74,7 @@ def cohere_routes(reranker: Reranker) -> APIRouter:
             ],
             meta={
                 "api_version": {"version": "2", "is_experimental": False},
-                "billed_units": {"search_units": 1},
+                "billed_units": {"search_units": math.ceil(len(body.documents) / _UNIT)},
                 "tokens": {"input_tokens": scores.tokens},
             },
         )

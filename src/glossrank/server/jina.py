@@ -6,8 +6,10 @@ and vLLM have it.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from glossrank.server.problems import ALL_STATUSES, Detail, Problem, described
 from glossrank.server.reranking import Reranker
@@ -26,7 +28,7 @@ class JinaRequest(Sent):
 
     model: Text | None = Field(None, description="any name; this server has one model")
     query: Text = Field(min_length=1)
-    documents: list[Text | JinaDocument] = Field(json_schema_extra=NOT_EMPTY)
+    documents: Annotated[list[Text | JinaDocument], FailFast()] = Field(json_schema_extra=NOT_EMPTY)
     top_n: Count | None = None
     return_documents: bool = True
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -18,6 +19,9 @@ _OPEN_PATHS = ("/health", "/", "/docs", "/openapi.json")
 _OPEN_FOLDERS = ("/page/", f"{DOCS_FILES}/")
 """These need no token: a load balancer asks for /health, a browser cannot send one for a page, and
 the page asks people for theirs."""
+
+_SLOWEST = 50_000
+"""Bytes a second of a body that is still waited for."""
 
 
 class BodyLimit:
@@ -45,12 +49,15 @@ class BodyLimit:
             if whole:
                 # From here on it waits for the client to leave.
                 return await receive()
-            left = deadline - asyncio.get_running_loop().time()
+            # The longer a body, the longer it may take, as long as it comes.
+            left = deadline + read / _SLOWEST - asyncio.get_running_loop().time()
             try:
                 message = await asyncio.wait_for(receive(), max(left, 0))
             except asyncio.TimeoutError:
                 raise Problem(
-                    408, f"expected the whole body within {self._seconds:g} s, found a part of it."
+                    408,
+                    f"expected the whole body within {self._seconds:g} s and a second for each "
+                    f"{_SLOWEST} bytes, found a part of it.",
                 ) from None
             read += len(message.get("body", b""))
             whole = not message.get("more_body", False)
@@ -65,6 +72,58 @@ class BodyLimit:
             413,
             f"expected a body of at most {self._most} bytes, found more. Send fewer or shorter texts.",
         )
+
+
+class BrowserCheck:
+    """Keeps other web pages out, whose requests a browser on this machine would send along.
+
+    A page that has made its own name point here (DNS rebinding) is known by the ``Host`` header,
+    any other one by the ``Origin`` of what it sends. Programs send no ``Origin``.
+
+    Args:
+        hosts: names that clients may call the server by; empty for any.
+        origins: other web origins that may send.
+    """
+
+    def __init__(self, app: ASGIApp, *, hosts: Sequence[str], origins: Sequence[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._origins = frozenset(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        problem = self._problem(scope) if scope["type"] == "http" else None
+        if problem is None:
+            await self._app(scope, receive, send)
+        else:
+            await _refuse(scope, receive, send, problem)
+
+    def _problem(self, scope: Scope) -> Problem | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if self._hosts and _name(host) not in self._hosts:
+            return Problem(
+                403,
+                f"expected one of the names {', '.join(sorted(self._hosts))} in 'Host', found "
+                f"{host[:80]!r}. Start the server with --allowed-host for another name.",
+            )
+        origin = headers.get("origin")
+        sends = scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        if sends and origin is not None and origin not in self._origins:
+            if urlsplit(origin).netloc.lower() == host.lower():
+                return None
+            return Problem(
+                403,
+                f"expected a request of the server's own page, found one of {origin[:80]!r}. Start "
+                "the server with --origin to allow it.",
+            )
+        return None
+
+
+def _name(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
 
 
 class TokenCheck:

@@ -23,7 +23,7 @@ class Metrics:
             "glossrank_requests", "Requests", ["route", "status"], registry=registry
         )
         self.seconds = Histogram(
-            "glossrank_request_seconds", "From a request's first byte to its answer's last",
+            "glossrank_request_seconds", "From a request's header to its answer's last byte",
             ["route"], buckets=_SECONDS, registry=registry,
         )  # fmt: skip
         self.pairs = Counter("glossrank_pairs", "Pairs scored", registry=registry)
@@ -56,6 +56,8 @@ class Metrics:
 
     def observe_batch(self, pairs: int, tokens: int, waited: float, took: float) -> None:
         """See :class:`glossrank.server.queue.ScoringQueue`."""
+        self.pairs.inc(pairs)
+        self.tokens.inc(tokens)
         self.batch_pairs.observe(pairs)
         self.batch_wait.observe(waited)
         self.batch_seconds.observe(took)

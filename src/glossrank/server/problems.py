@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 _TEI_PATHS = ("/rerank", "/health", "/info", "/metrics")
 _COHERE_PATHS = ("/v2/rerank",)
 # TEI's own names; its statuses are 400, 413, 422, 424, 429 and 503.
-_TEI_TYPES = {400: "Validation", 413: "Validation", 422: "Validation", 424: "Backend", 429: "Overloaded", 503: "Unhealthy"}  # fmt: skip
+_TEI_TYPES = {400: "Validation", 413: "Validation", 422: "Validation", 424: "Backend", 429: "Overloaded", 500: "Backend", 503: "Unhealthy"}  # fmt: skip
 
 
 class Problem(HTTPException):

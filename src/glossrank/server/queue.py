@@ -41,6 +41,16 @@ class StoppedError(Exception):
 _given_up: ContextVar[threading.Event | None] = ContextVar("given_up", default=None)
 
 
+def refuse_given_up() -> None:
+    """
+    Raises:
+        AbandonedError: nobody waits for the work of this thread any more, see :func:`given_up_by`.
+    """
+    given_up = _given_up.get()
+    if given_up is not None and given_up.is_set():
+        raise AbandonedError
+
+
 @contextmanager
 def given_up_by(event: threading.Event) -> Iterator[None]:
     """Within the block, scoring ends with :class:`AbandonedError` once the event is set."""
@@ -89,6 +99,11 @@ class ScoringQueue:
     def __len__(self) -> int:
         """Batches that wait."""
         return len(self._waiting)
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread still computes."""
+        return self._thread.is_alive()
 
     def close(self) -> None:
         """Compute what waits, then end the thread; later batches are refused."""
@@ -160,14 +175,16 @@ class ScoringQueue:
 
     def _compute(self, items: list[_Waiting]) -> None:
         start = time.perf_counter()
-        batch = items[0].batch if len(items) == 1 else joined([item.batch for item in items])
         try:
+            batch = items[0].batch if len(items) == 1 else joined([item.batch for item in items])
             logits = self.engine.logits(batch)
         except BaseException as error:
+            # The thread lives on: without it every later request would wait for ever.
             for item in items:
                 item.error = error
                 item.done.set()
             return
+        took = time.perf_counter() - start
         at = 0
         for item in items:
             count = len(item.batch.rows)
@@ -176,8 +193,7 @@ class ScoringQueue:
             item.done.set()
         if self._observe is not None:
             waited = start - min(item.since for item in items)
-            taken = time.perf_counter() - start
-            self._observe(len(logits), int(batch.lengths.sum()), waited, taken)
+            self._observe(len(logits), int(batch.lengths.sum()), waited, took)
 
 
 def joined(batches: list[Batch]) -> Batch:

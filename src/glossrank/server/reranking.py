@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from starlette.requests import Request
@@ -13,6 +14,8 @@ from glossrank.server.scoring import Scores, TooLongError
 from glossrank.server.serving import ServedModel
 from glossrank.server.settings import ServerSettings
 from glossrank.server.work import Work
+
+logger = logging.getLogger("glossrank.server")
 
 
 class Reranker:
@@ -32,6 +35,11 @@ class Reranker:
         return self._served.now.shared
 
     @property
+    def alive(self) -> bool:
+        """Whether the thread that computes is there."""
+        return self._served.now.queue.alive
+
+    @property
     def name(self) -> str:
         """Of the model in use."""
         return self._served.now.name
@@ -49,6 +57,8 @@ class Reranker:
             Problem: 413 or 422 for what is too much, or see :meth:`Work.run`.
         """
         self._check(query, documents)
+        if self._settings.log_questions:
+            logger.info("asked", extra={"route": request.url.path, "question": query})
         model = self.model
         try:
             scores = await self._work.run(request, lambda: score(model, query, documents))
@@ -58,8 +68,6 @@ class Reranker:
                 f"expected at most {error.most} tokens of question and document together, found "
                 f"{error.tokens}. Shorten them, or let the request cut them off.",
             ) from None
-        self._metrics.pairs.inc(scores.pairs)
-        self._metrics.tokens.inc(scores.tokens)
         return scores
 
     def _check(self, query: str, documents: Sequence[str]) -> None:

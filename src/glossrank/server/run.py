@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import signal
+import socket
 import sys
 from types import FrameType
 from typing import Any
@@ -14,6 +15,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from glossrank.errors import InputError
 from glossrank.server.app import create_app
 from glossrank.server.settings import ServerSettings
 
@@ -99,7 +101,7 @@ def serve(settings: ServerSettings) -> None:
 
     Raises:
         GlossrankError: a model, a glossary or the verdict store cannot be used.
-        OSError: the address cannot be listened at.
+        InputError: the address cannot be listened at.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JSONLines())
@@ -107,6 +109,12 @@ def serve(settings: ServerSettings) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO)
+    # First of all: as the first process of a container it would else not hear SIGTERM while it loads.
+    # Uvicorn puts its own handler in, drains, and raises the signal again for this one, so that the
+    # process ends with 0 and not by the signal.
+    signal.signal(signal.SIGTERM, _end)
+    # Before the models: what is wrong with the address is told at once.
+    listener = _listen(settings.host, settings.port)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
@@ -119,10 +127,20 @@ def serve(settings: ServerSettings) -> None:
         timeout_keep_alive=_KEPT_ALIVE,
         timeout_graceful_shutdown=round(settings.drain_seconds),
     )
-    # Uvicorn drains at SIGTERM, then raises the signal again for the handler it found: this one,
-    # so that the process ends with 0 and not by the signal.
-    signal.signal(signal.SIGTERM, _end)
-    uvicorn.Server(config).run()
+    with listener:
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise InputError(
+            expected="an address that can be listened at",
+            found=f"{host}:{port}, {error.strerror or error}",
+            fix="Choose another with --host and --port.",
+        ) from error
 
 
 def _end(_: int, __: FrameType | None) -> None:

@@ -19,9 +19,8 @@ from glossrank.encoding import IntArray, truncated_lengths
 FloatArray = NDArray[np.float32]
 Cut = Literal["right", "left"]
 
-MOST_QUERY_TOKENS = 2_048
-"""Of a query that is read in pieces' company; Cohere documents the same limit."""
 _QUERY_SHARE = 0.5
+"""Of what the model reads, for a query beside pieces of a document; the rest of it is cut off."""
 _OVERLAP = 32
 """Tokens that two neighbouring pieces of a document share, so that no sentence is torn apart in both."""
 

@@ -21,6 +21,9 @@ logger = logging.getLogger("glossrank.server")
 LOOK_SECONDS = 2.0
 """How often the server looks whether another model is in use."""
 
+RETRY_SECONDS = 30.0
+"""After a model could not be loaded."""
+
 Observe = Callable[[int, int, float, float], None]
 
 
@@ -54,6 +57,13 @@ class ServedModel:
         self._folder = self._history.current
         self.now = self._load(self._folder)
         self._queues = [self.now.queue]
+        self._retiring: set[asyncio.Task[None]] = set()
+        if self._folder is not None:
+            logger.warning(
+                "answering: %s, which retrain made, not %s; glossrank retrain --rollback takes it back",
+                self.now.name,
+                settings.model,
+            )
 
     @property
     def waiting(self) -> int:
@@ -63,7 +73,8 @@ class ServedModel:
     async def follow(self, use: Callable[[Served], None]) -> None:
         """Look for ever whether another model is in use, and exchange it.
 
-        A model that cannot be loaded is logged, and the one before it goes on answering.
+        A model that cannot be loaded is logged and tried again later; the one before it goes on
+        answering.
 
         Args:
             use: makes all that answers use a model; called in a thread of its own.
@@ -73,22 +84,41 @@ class ServedModel:
             try:
                 folder = await run_in_threadpool(lambda: self._history.current)
                 if folder != self._folder:
-                    self._folder = folder
+                    before = self.now
                     await run_in_threadpool(self._exchange, folder, use)
-            except (GlossrankError, OSError) as error:
+                    retiring = asyncio.create_task(self._retire(before))
+                    self._retiring.add(retiring)
+                    retiring.add_done_callback(self._retiring.discard)
+            except GlossrankError as error:
                 logger.error("another model is in use, but %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+            except Exception:
+                # Whatever it is, it must not end the looking.
+                logger.exception("another model is in use, but cannot be loaded")
+                await asyncio.sleep(RETRY_SECONDS)
 
     def _exchange(self, folder: Path | None, use: Callable[[Served], None]) -> None:
         served = self._load(folder)
-        # The old queue stays open for the requests that still hold it.
+        try:
+            use(served)
+        except BaseException:
+            served.queue.close()
+            raise
         self._queues.append(served.queue)
-        use(served)
-        self.now = served
+        self.now, self._folder = served, folder
         logger.info("now answering: %s", served.name)
+
+    async def _retire(self, before: Served) -> None:
+        """Let go of a model once no request can still hold it."""
+        await asyncio.sleep(self._settings.request_seconds + LOOK_SECONDS)
+        self._queues.remove(before.queue)
+        await run_in_threadpool(before.queue.close)
 
     def _load(self, folder: Path | None) -> Served:
         name = self._settings.model if folder is None else folder.name
         model = CrossEncoder(folder or self._settings.model, precision=self._settings.precision)
+        # Its hash is read from the disk: here, and not when the first request asks for it.
+        _ = model.fingerprint
         queue = ScoringQueue(model.engine, observe=self._observe)
         return Served(
             name=name,

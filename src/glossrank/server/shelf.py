@@ -15,6 +15,7 @@ from glossrank.glossary import Glossary, TermsRead, read_terms
 from glossrank.lint import Finding, glossary_of, lint
 from glossrank.output import cannot_write, new_path
 from glossrank.search import Searcher
+from glossrank.server.queue import refuse_given_up
 from glossrank.server.serving import Served
 from glossrank.template import DEFAULT_TEMPLATE
 
@@ -52,10 +53,14 @@ class Shelf:
         served: what the searchers ask.
         folder: where uploads are kept, and found at the next start.
         most_terms: of an upload.
+        most_glossaries: in all.
     """
 
-    def __init__(self, served: Served, folder: Path, *, most_terms: int) -> None:
+    def __init__(
+        self, served: Served, folder: Path, *, most_terms: int, most_glossaries: int
+    ) -> None:
         self._most_terms = most_terms
+        self._most_glossaries = most_glossaries
         self._served = served
         self._folder = folder
         self._loaded: dict[str, Loaded] = {}
@@ -69,20 +74,22 @@ class Shelf:
         """
         for name, source in sources.items():
             check_name(name)
-            self._loaded[name] = self._ready(name, Glossary.load(source), fixed=True)
+            self._loaded[name] = self._ready(name, Glossary.load(source), self._served, fixed=True)
         for file in sorted(self._folder.glob("*")):
             name = file.stem
             if file.suffix[1:] in FORMATS and name not in self._loaded:
-                self._loaded[name] = self._ready(name, Glossary.load(file), fixed=False)
+                self._loaded[name] = self._ready(
+                    name, Glossary.load(file), self._served, fixed=False
+                )
 
     def use(self, served: Served) -> None:
         """Let another model answer from now on, for all glossaries in one step."""
         with self._writing:
-            self._served = served
             self._loaded = {
-                name: self._ready(name, loaded.searcher.glossary, fixed=loaded.fixed)
+                name: self._ready(name, loaded.searcher.glossary, served, fixed=loaded.fixed)
                 for name, loaded in self._loaded.items()
             }
+            self._served = served
 
     @property
     def names(self) -> list[str]:
@@ -104,30 +111,55 @@ class Shelf:
             OutputError: it cannot be written.
         """
         check_name(name)
+        read = read_content(content, kind, most_terms=self._most_terms)
+        if read.problems:
+            raise read.problems[0]
+        glossary = Glossary(name, read.terms, notes=read.notes)
         with self._writing:
-            known = self._loaded.get(name)
-            if known is not None and known.fixed:
-                raise InputError(
-                    expected="the name of an uploaded glossary, or a new one",
-                    found=f"{name!r}, with which the server was started",
-                    fix="Give another name.",
-                )
-            read = read_content(content, kind, most_terms=self._most_terms)
-            if read.problems:
-                raise read.problems[0]
-            glossary = Glossary(name, read.terms, notes=read.notes)
-            loaded = self._ready(name, glossary, fixed=False)
+            self._check_room(name)
+            loaded = self._ready(name, glossary, self._served, fixed=False)
+            # Who sent it has been told by now that it was not kept.
+            refuse_given_up()
             file = self._folder / f"{name}.{kind}"
             with new_path(file) as temporary:
                 temporary.write_bytes(content)
-            try:
-                for other in FORMATS:
-                    if other != kind:
-                        file.with_suffix(f".{other}").unlink(missing_ok=True)
-            except OSError as error:
-                raise cannot_write(file, error) from error
-            self._loaded[name] = loaded
+            self._unlink(name, but=kind)
+            self._loaded = {**self._loaded, name: loaded}
         return loaded
+
+    def remove(self, name: str) -> None:
+        """Take an uploaded glossary away.
+
+        Raises:
+            OutputError: its file cannot be removed.
+        """
+        with self._writing:
+            self._unlink(name)
+            self._loaded = {key: kept for key, kept in self._loaded.items() if key != name}
+
+    def _check_room(self, name: str) -> None:
+        known = self._loaded.get(name)
+        if known is not None and known.fixed:
+            raise InputError(
+                expected="the name of an uploaded glossary, or a new one",
+                found=f"{name!r}, with which the server was started",
+                fix="Give another name.",
+            )
+        if known is None and len(self._loaded) >= self._most_glossaries:
+            raise InputError(
+                expected=f"at most {self._most_glossaries} glossaries",
+                found="one more",
+                fix="Replace or remove one.",
+            )
+
+    def _unlink(self, name: str, *, but: str = "") -> None:
+        file = self._folder / name
+        try:
+            for kind in FORMATS:
+                if kind != but:
+                    file.with_suffix(f".{kind}").unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(file, error) from error
 
     def lint(
         self, content: bytes, kind: str, *, with_model: bool
@@ -142,9 +174,8 @@ class Shelf:
         searcher = Searcher(glossary, self._served.alone) if with_model and glossary else None
         return read, lint(read, searcher)
 
-    def _ready(self, name: str, glossary: Glossary, *, fixed: bool) -> Loaded:
+    def _ready(self, name: str, glossary: Glossary, served: Served, *, fixed: bool) -> Loaded:
         named = Glossary(name, glossary.terms, glossary.template, glossary.notes)
-        served = self._served
         searcher = Searcher(named, served.alone)
         searcher.prepare()
         return Loaded(name, searcher, served.name, fixed)

@@ -17,14 +17,14 @@ from glossrank.server.problems import ALL_STATUSES, Problem, TEIError, described
 from glossrank.server.reranking import Reranker
 from glossrank.server.scoring import score_cut
 from glossrank.server.settings import ServerSettings
-from glossrank.server.texts import NOT_EMPTY, Sent, Text
+from glossrank.server.texts import NOT_EMPTY, Sent, Text, Texts
 
 
 class RerankRequest(Sent):
     model_config = ConfigDict(json_schema_extra={"examples": [{"query": "Who owes us money?", "texts": ["Sums that customers still owe.", "Import duties."]}]})  # fmt: skip
 
     query: Text
-    texts: list[Text] = Field(json_schema_extra=NOT_EMPTY)
+    texts: Texts = Field(json_schema_extra=NOT_EMPTY)
     truncate: bool | None = None
     truncation_direction: Literal["right", "left", "Right", "Left"] = "right"
     raw_scores: bool = Field(False, description="logits instead of numbers between 0 and 1")
@@ -97,9 +97,12 @@ def tei_routes(reranker: Reranker, settings: ServerSettings) -> APIRouter:
             for at in scores.order
         ]
 
-    @router.get("/health", response_class=Response)
+    @router.head("/health", include_in_schema=False)
+    @router.get("/health", response_class=Response, responses=described(TEIError, 503))
     async def health() -> Response:
-        """200 while the server takes requests."""
+        """200 while the server computes."""
+        if not reranker.alive:
+            raise Problem(503, "The thread that computes has ended. Restart the server.")
         return Response(status_code=200)
 
     @router.get("/info")

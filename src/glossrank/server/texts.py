@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
 
 def _sound(text: str) -> str:
@@ -28,6 +28,8 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 # The bounds stand before the validator: pydantic's description of the API has them only then.
 Count = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(_whole)]
 Priority = Annotated[int, Field(ge=0, le=999), BeforeValidator(_whole)]
+# The first wrong text ends it: a list of a million wrong ones would make as many messages.
+Texts = Annotated[list[Text], FailFast()]
 NOT_EMPTY: dict[str, Any] = {"minItems": 1}
 """In the API's description of a list; each route refuses an empty one in its dialect's words."""
 

@@ -27,13 +27,14 @@ class Work:
     Args:
         most: requests that run or wait; more are refused.
         seconds: that one may take.
+        threads: requests that run at once.
     """
 
-    def __init__(self, *, most: int, seconds: float) -> None:
+    def __init__(self, *, most: int, seconds: float, threads: int = THREADS) -> None:
         self._most = most
         self._seconds = seconds
         self._running = 0
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
 
     @property
     def running(self) -> int:

@@ -28,6 +28,7 @@ def page_routes() -> APIRouter:
     """The routes, for an application; not part of the API's description."""
     router = APIRouter(include_in_schema=False)
 
+    @router.head("/")
     @router.get("/")
     async def index() -> Response:
         return FileResponse(
