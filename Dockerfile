@@ -1,5 +1,5 @@
 # glossrank's server. Build: docker build -t glossrank .
-# Run:   docker run --rm -p 127.0.0.1:8080:8080 -v glossrank:/data glossrank
+# Run:   docker run --rm --stop-timeout 45 -p 127.0.0.1:8080:8080 -v glossrank:/data glossrank
 FROM python:3.11-slim AS build
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./

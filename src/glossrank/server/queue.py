@@ -117,7 +117,7 @@ class ScoringQueue:
 
         Args:
             joinable: whether it may be computed together with others'. In bf16 that moves
-                a logit by up to 0.02 (benchmarks/LOG.md).
+                a logit by up to 0.03 (benchmarks/LOG.md).
 
         Raises:
             AbandonedError: see :func:`given_up_by`.
