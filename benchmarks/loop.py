@@ -1,8 +1,8 @@
 """From verdicts to a better model and back: a new glossary, a server, 100 verdicts, retrain, rollback.
 
-The brewery's people ask in words of their house, which no model knows. The first hundred questions
-get a verdict each, as a person would give it on the page: this is the right one. The other 92 are
-asked before and after, so that what is measured was not trained on.
+The brewery's people ask in words of their house, which no model knows. A hundred of their questions,
+drawn with a fixed seed, get a verdict each, as a person would give it on the page: this is the right
+one. The other 92 are asked before and after, so that what is measured was not trained on.
 
 Run: ``python benchmarks/loop.py`` (needs glossrank[serve,train]).
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import socket
 import subprocess
 import sys
@@ -18,26 +19,56 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 GLOSSARY = ROOT / "examples" / "data" / "brewery.csv"
 QUESTIONS = ROOT / "examples" / "data" / "brewery-questions.jsonl"
 VERDICTS = 100
+SEED = 1
 WAIT = 60.0
 
 
 class Server:
-    """``glossrank serve`` over a folder of its own."""
+    """``glossrank serve`` over a folder of its own, during a ``with`` block."""
 
     def __init__(self, data: Path) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.log = (data.parent / "server.log").open("w")
+        # In the folder itself: what lies beside one to keep is somebody else's.
+        self.log = data / "server.log"
         command = ["-m", "glossrank", "serve", "--port", str(self.port), "--data", str(data)]
-        self.process = subprocess.Popen([sys.executable, *command], stderr=self.log)
-        self.until(self.healthy)
+        # The process has a handle of its own.
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen([sys.executable, *command], stderr=log)
+        try:
+            self.until(self.healthy)
+        except BaseException:
+            # There is no with block yet that would.
+            self.stop()
+            raise
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End it; by force if it does not end."""
+        self.process.terminate()
+        try:
+            self.process.wait(WAIT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def call(self, path: str, *, method: str = "GET", body: Any = None) -> Any:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -47,7 +78,7 @@ class Server:
             headers={"Content-Type": "application/json"},
             method=method,
         )
-        with urllib.request.urlopen(request) as answer:
+        with urllib.request.urlopen(request, timeout=WAIT) as answer:
             found = answer.read()
             return json.loads(found) if found else None
 
@@ -62,7 +93,9 @@ class Server:
         end = time.monotonic() + WAIT
         while not true():
             if self.process.poll() is not None or time.monotonic() > end:
-                raise SystemExit(f"waited in vain; see {self.log.name}")
+                # The log goes with its folder.
+                end_of_log = self.log.read_text(errors="replace")[-2_000:]
+                raise SystemExit(f"waited in vain; the server's log ends with:\n{end_of_log}")
             time.sleep(0.1)
 
     def ask(self, question: str) -> Any:
@@ -90,18 +123,27 @@ def retrain(data: Path, *options: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--keep", type=Path, help="a folder to keep, for a look at the page")
+    parser.add_argument("--keep", type=Path, help="a new folder to keep, for a look at the page")
     keep = parser.parse_args().keep
+    if keep is not None and keep.exists():
+        parser.error(f"--keep: expected a folder that is not there yet, found {keep}")
     with tempfile.TemporaryDirectory() as folder:
         run(keep or Path(folder) / "data")
 
 
-def run(data: Path) -> None:
+def shuffled_questions() -> list[dict[str, str]]:
+    """The same order each time, but not the file's: its later questions are harder, and before and
+    after could not be compared in the quality view."""
     questions = [json.loads(line) for line in QUESTIONS.read_text().splitlines()]
+    random.Random(SEED).shuffle(questions)
+    return questions
+
+
+def run(data: Path) -> None:
+    questions = shuffled_questions()
     judged, others = questions[:VERDICTS], questions[VERDICTS:]
     data.mkdir(parents=True)
-    server = Server(data)
-    try:
+    with Server(data) as server:
         server.call("/v1/glossaries/brewery", method="PUT", body=GLOSSARY.read_bytes())
         before = [server.ask(one["question"]) for one in questions]
         first = [server.judge(one["question"], one["term_id"]) for one in judged]
@@ -124,9 +166,6 @@ def run(data: Path) -> None:
         print(
             f"after the rollback: {sum(a == b for a, b in zip(again, before, strict=True))} of {len(before)} answers equal, to the last bit"
         )
-    finally:
-        server.process.terminate()
-        server.process.wait()
 
 
 if __name__ == "__main__":

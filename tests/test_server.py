@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import re
+import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,11 @@ from fastapi.testclient import TestClient
 from glossrank import CrossEncoder, Glossary
 from glossrank.errors import InputError
 from glossrank.search import Searcher
+from glossrank.server import judging
 from glossrank.server.app import create_app
 from glossrank.server.settings import ServerSettings
 from glossrank.server.shelf import MOST_UNPACKED, read_content
+from glossrank.verdicts.store import Verdict, VerdictKind, VerdictStore
 
 QUESTION = "How quick are we getting paid by customers?"
 TEXTS = [
@@ -474,6 +478,89 @@ def test_a_verdict_is_on_what_was_shown(client: TestClient) -> None:
     # Between the question and the verdict another model may have come.
     answer = client.post("/v1/verdicts", json=verdict(model="a" * 64, fingerprint="b" * 64)).json()
     assert (answer["model"], answer["fingerprint"]) == ("a" * 64, "b" * 64)
+
+
+def said(kind: VerdictKind, term: str | None = None, **changes: Any) -> Verdict:
+    facts = {
+        "glossary": "shop", "fingerprint": "f", "model": "m", "question": "q", "person": "ann",
+        "shown": [{"id": "a"}, {"id": "b"}], "created": datetime(2026, 1, 2, tzinfo=timezone.utc),
+        **changes,
+    }  # fmt: skip
+    return Verdict(verdict=kind, term_id=term, **facts)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        # verdicts, questions, first, found, none
+        ([said("right", "a")], (1, 1, 1.0, 1.0, 0)),
+        ([said("right", "b")], (1, 1, 0.0, 1.0, 0)),
+        ([said("right", "c")], (1, 1, 0.0, 0.0, 0)),
+        ([said("wrong", "a")], (1, 1, None, None, 0)),
+        ([said("right", "a"), said("none")], (2, 1, None, None, 1)),
+        ([said("none"), said("none"), said("right", "b")], (3, 1, 0.0, 1.0, 0)),
+        ([said("right", "a"), said("wrong", "a")], (2, 1, None, None, 0)),
+        ([said("right", "a"), said("right", "b", person="bob")], (2, 1, 0.5, 1.0, 0)),
+        ([said("right", "a"), said("none", glossary="bank")], (2, 2, 1.0, 1.0, 1)),
+        ([said("right", "a"), said("right", "b", glossary="bank")], (2, 2, 0.5, 1.0, 0)),
+    ],
+)
+def test_the_last_verdict_of_a_person_counts(
+    verdicts: Sequence[Verdict], expected: tuple[object, ...]
+) -> None:
+    (day,) = judging.quality_by_day(verdicts)
+    assert (day.verdicts, day.questions, day.first, day.found, day.none) == expected
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[TestClient]:
+    """A server with verdicts of its own, in ``tmp_path``."""
+    settings = ServerSettings(data=tmp_path)
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        yield client
+
+
+def test_quality_is_of_the_last_days_and_computed_beside(
+    own: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = VerdictStore(ServerSettings(data=tmp_path).database_url)
+    now = datetime.now(timezone.utc)
+    for days in (0, 200, 500):
+        store.add(said("right", "b", created=now - timedelta(days=days)))
+        store.add(said("none", created=now - timedelta(days=days), person="bob"))
+    store.close()
+    threads = []
+
+    def noted(found: Sequence[Verdict]) -> list[judging.Quality]:
+        threads.append(threading.current_thread().name)
+        return computed(found)
+
+    computed = judging.quality_by_day
+    monkeypatch.setattr(judging, "quality_by_day", noted)
+    for query, count in (("", 2), ("?days=3660", 3), ("?days=1", 1), ("?days=1&glossary=x", 0)):
+        rows = own.get(f"/v1/verdicts/quality{query}").json()
+        assert [(row["found"], row["none"]) for row in rows] == [(1.0, 1)] * count
+    assert all(name.startswith("request") for name in threads)
+    for wrong in ("0", "3661", "x"):
+        assert own.get(f"/v1/verdicts/quality?days={wrong}").status_code == 422
+
+
+def test_clients_do_not_learn_where_verdicts_are(own: TestClient, tmp_path: Path) -> None:
+    (tmp_path / "verdicts.sqlite").rename(tmp_path / "away")
+    for answer in (own.get("/v1/verdicts"), own.get("/v1/verdicts/quality")):
+        assert answer.status_code == 503
+        assert "expected the file that verdicts were kept in" in answer.json()["detail"]
+        assert "sqlite" not in answer.text
+        assert str(tmp_path) not in answer.text
+
+
+def test_a_verdict_sent_again_is_counted_once(own: TestClient) -> None:
+    one = verdict(id="0a0b0c0d-0000-4000-8000-000000000003")
+    for _ in range(3):
+        assert own.post("/v1/verdicts", json=one).status_code == 201
+    assert own.post("/v1/verdicts", json={**one, "verdict": "wrong"}).status_code == 409
+    counted = re.findall(r"^glossrank_verdicts_total.*", own.get("/metrics").text, re.MULTILINE)
+    assert counted == ['glossrank_verdicts_total{verdict="right"} 1.0']
 
 
 # ---- the page

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
+import random
 import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import psycopg
 import pytest
+import sqlalchemy as sa
 
 from glossrank import Glossary, Term
 from glossrank.errors import InputError, OutputError
 from glossrank.judgments import read_pairs
 from glossrank.verdicts.models import ModelHistory
 from glossrank.verdicts.pairs import MOST_NEGATIVES, judgments_of, write_pairs
-from glossrank.verdicts.store import Verdict, VerdictKind, VerdictStore
+from glossrank.verdicts.store import StoreError, Verdict, VerdictKind, VerdictStore, _waiting
 from tests.postgresql import Cluster
 
 GLOSSARY = Glossary(
@@ -65,8 +72,8 @@ def test_what_is_stored_is_read(url: str) -> None:
     store = VerdictStore(url)
     kept = [verdict("who owes us?", shown="ab"), verdict("naïve 😀 \" '; --", "none", None)]
     for one in kept:
-        store.add(one)
-        store.add(one)
+        assert store.add(one).new
+        assert not store.add(one).new
     store.close()
     again = VerdictStore(url)
     assert again.read() == kept
@@ -76,6 +83,61 @@ def test_what_is_stored_is_read(url: str) -> None:
     assert again.delete(person="ann") == 2
     assert again.read() == []
     again.close()
+
+
+def test_verdicts_since_a_time_and_without_what_was_shown(url: str) -> None:
+    store = VerdictStore(url)
+    now = datetime.now(timezone.utc)
+    kinds: list[tuple[VerdictKind, str | None]] = [("right", "a"), ("wrong", "a"), ("none", None)]
+    for days, (kind, term) in zip((3, 2, 1), kinds, strict=True):
+        store.add(
+            replace(verdict(kind, kind, term, shown="ab"), created=now - timedelta(days=days))
+        )
+    # The same moment on another clock.
+    at = (now - timedelta(days=2)).astimezone(timezone(timedelta(hours=9)))
+    assert [one.question for one in store.read(since=at)] == ["wrong", "none"]
+    assert store.read(since=now) == []
+    found = store.read(shown_of="right")
+    assert [[s["id"] for s in one.shown] for one in found] == [["a", "b"], [], []]
+    store.close()
+
+
+def files_with(text: str, folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir() if text.encode() in file.read_bytes()]
+
+
+def test_what_is_deleted_is_in_no_file(tmp_path: Path) -> None:
+    rng = random.Random(1)
+    store = VerdictStore(f"sqlite:///{tmp_path / 'v.sqlite'}")
+    for number in range(300):
+        # Of many lengths, so that pages divide and some texts have pages of their own.
+        who = rng.choice(["ann-s-secret", "bob-s-text"])
+        question = f"{who} {number} " + "x" * rng.randint(0, 9_000)
+        store.add(replace(verdict(question, shown="ab" * rng.randint(0, 9)), person=who))
+    assert files_with("ann-s-secret", tmp_path)
+    assert store.delete(person="ann-s-secret") > 100
+    # The store is open still: there is a log.
+    assert (tmp_path / "v.sqlite-wal").exists()
+    assert files_with("ann-s-secret", tmp_path) == []
+    assert files_with("bob-s-text", tmp_path) == ["v.sqlite"]
+    store.close()
+
+
+def test_a_log_that_others_use_does_not_fail_a_deletion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("glossrank.verdicts.store._EMPTYING_SECONDS", 0.1)
+    store = VerdictStore(f"sqlite:///{tmp_path / 'v.sqlite'}")
+    store.add(verdict("a secret"))
+    with closing(sqlite3.connect(tmp_path / "v.sqlite", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM verdicts").fetchone()
+        with caplog.at_level(logging.WARNING, "glossrank.verdicts"):
+            assert store.delete(person="ann") == 1
+    assert "others use it" in caplog.text
+    assert store.delete(person="ann") == 0
+    assert files_with("a secret", tmp_path) == []
+    store.close()
 
 
 def test_many_write_at_once(url: str) -> None:
@@ -119,8 +181,8 @@ def test_one_id_sent_by_many_at_once_is_stored_once(url: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         for _ in range(20):
             one = verdict()
-            for done in [pool.submit(store.add, one) for _ in range(8)]:
-                done.result()
+            sent = [pool.submit(store.add, one) for _ in range(8)]
+            assert sum(done.result().new for done in sent) == 1
     assert len(store.read()) == 20
     store.close()
 
@@ -169,6 +231,54 @@ def test_a_database_that_is_gone_is_told_and_back_is_used(tmp_path: Path) -> Non
         store.add(verdict())
     holder.close()
     store.close()
+
+
+def test_an_error_names_the_database_in_its_message_only(tmp_path: Path) -> None:
+    store = VerdictStore(f"sqlite:///{tmp_path / 'v.sqlite'}")
+    (tmp_path / "v.sqlite").rename(tmp_path / "away")
+    with pytest.raises(OutputError) as gone:
+        store.read()
+    with pytest.raises(OutputError) as unreachable:
+        VerdictStore("postgresql://somebody:secret@127.0.0.1:1/somewhere")
+    for error, words in (
+        (gone.value, ("v.sqlite", str(tmp_path))),
+        (unreachable.value, ("somebody", "127.0.0.1", "somewhere")),
+    ):
+        told = f"{error.expected} {error.found} {error.fix}"
+        assert all(word in str(error) for word in words)
+        assert not any(word in told for word in words)
+        assert "secret" not in str(error)
+    assert "efused" in str(unreachable.value)
+    store.close()
+
+
+def test_an_error_has_no_user_of_a_database_that_refuses(cluster: Cluster) -> None:
+    with pytest.raises(StoreError) as error:
+        VerdictStore(cluster.url(user="nobody-here"))
+    assert 'user "nobody-here"' in str(error.value)
+    assert "nobody-here" not in f"{error.value.expected} {error.value.found} {error.value.fix}"
+
+
+def test_a_statement_of_postgresql_does_not_take_for_ever(cluster: Cluster) -> None:
+    cluster.run("DROP DATABASE IF EXISTS slow", "CREATE DATABASE slow")
+    url = cluster.url(name="slow")
+    usual, quick = VerdictStore(url), VerdictStore(f"{url}?options=-c%20statement_timeout%3D300")
+    with usual._talking() as connection:
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "15s"
+    with psycopg.connect(url) as holder:
+        holder.execute("LOCK TABLE verdicts")
+        with pytest.raises(StoreError, match="statement timeout"):
+            quick.add(verdict())
+    assert quick.add(verdict()).new
+    usual.close()
+    quick.close()
+
+
+def test_what_a_connection_to_postgresql_waits_for() -> None:
+    options = _waiting(sa.make_url("postgresql://h/d?keepalives_idle=60"))
+    assert options["connect_args"]["tcp_user_timeout"] == 25_000
+    assert options["connect_args"]["connect_timeout"] == 5
+    assert "keepalives_idle" not in options["connect_args"]
 
 
 # ---- pairs
@@ -282,3 +392,28 @@ def test_a_broken_list_of_models_is_told(tmp_path: Path, content: str) -> None:
     (tmp_path / "used.json").write_text(content)
     with pytest.raises(InputError, match=r"used\.json"):
         _ = ModelHistory(tmp_path).current
+
+
+def test_one_command_at_a_time_changes_the_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = ModelHistory(tmp_path / "models")
+    with history.locked():
+        with pytest.raises(InputError, match="Wait until"), ModelHistory(history.folder).locked():
+            pass
+        # Neither does the refused one free it.
+        with pytest.raises(InputError, match="Wait until"), history.locked():
+            pass
+        # A system that has no such locks.
+        monkeypatch.setitem(sys.modules, "fcntl", None)
+        with history.locked():
+            pass
+        monkeypatch.undo()
+    with history.locked():
+        assert new_model(history, "1").name == "0001"
+
+
+def test_a_folder_that_cannot_be_locked_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError), ModelHistory(tmp_path / "file" / "models").locked():
+        pass

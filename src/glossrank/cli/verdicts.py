@@ -16,6 +16,9 @@ from glossrank.glossary import Glossary
 from glossrank.model_names import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from glossrank.training.guard import GuardResult
+    from glossrank.training.jobs import Job
+    from glossrank.verdicts.models import ModelHistory
     from glossrank.verdicts.pairs import Judgments
 
 MOST_EPOCHS, FEWEST_EPOCHS = 10, 2
@@ -67,23 +70,33 @@ def retrain_command(
         bool, typer.Option("--rollback", help="Take the last model back; trains nothing.")
     ] = False,
 ) -> None:
-    """Train the model on the verdicts; if it is no worse on held-out ones, the server uses it.
+    """Train the model on the verdicts; if it is no worse than --model, the server uses it.
 
-    Every model is trained from --base, on all verdicts. The models before it are kept.
+    Every model is trained from --model, on all verdicts. The models before it are kept.
+
+    The check trains on a part of the verdicts and compares with --model: on the questions of the other part, and on the shipped finance questions. It does not compare with the model in use, which was trained on these questions if it came out of verdicts.
     """
     require_serve("verdicts")
     from glossrank.verdicts.models import ModelHistory
 
     history = ModelHistory(data / "models")
     console = stderr()
-    if rollback:
-        before = history.take_back()
-        console.print(
-            f"now in use: {escape(str(before or 'the model that the server was started with'))}"
-        )
-        return
-    judgments = _judgments(glossary, data, database)
-    console.print(_summary(judgments), soft_wrap=True)
+    with history.locked():
+        if rollback:
+            before = history.take_back()
+            now = "the model that the server was started with" if before is None else str(before)
+            console.print(f"now in use: {escape(now)}", soft_wrap=True)
+            return
+        judgments = _judgments(glossary, data, database)
+        console.print(_summary(judgments), soft_wrap=True)
+        _train(_job(judgments, base), history, guard_seeds)
+
+
+def _job(judgments: Judgments, base: str) -> Job:
+    """
+    Raises:
+        InputError: no verdict says what is right, or that nothing is.
+    """
     from glossrank.training.jobs import listwise_job_of
     from glossrank.training.recipe import ListwiseRecipe
 
@@ -97,7 +110,12 @@ def retrain_command(
     epochs = round(QUESTIONS_SEEN / len(examples.examples))
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, epochs))
     recipe = ListwiseRecipe(epochs=epochs, base_share=BASE_SHARE)
-    job = listwise_job_of(examples, base=base, recipe=recipe)
+    return listwise_job_of(examples, base=base, recipe=recipe)
+
+
+def _train(job: Job, history: ModelHistory, guard_seeds: int) -> None:
+    """Check, train, and let the new model answer; nobody else is at it, see ``history.locked``."""
+    console = stderr()
     # Where it is trained, before it has a number.
     output = history.folder / "next"
     with training_progress() as (on_progress, stop):
@@ -109,7 +127,7 @@ def retrain_command(
             output=output, seeds=guard_seeds, force=False, resume=False,
             on_progress=on_progress, stop=stop,
         )  # fmt: skip
-        console.print(f"[bold]{guard.verdict}[/]")
+        console.print(f"[bold]{_told(guard)}[/]", soft_wrap=True)
         for line in guard.lines():
             console.print(f"  {escape(line)}")
         summary = job.train(
@@ -118,6 +136,17 @@ def retrain_command(
         )  # fmt: skip
     folder_in_use = history.take_in(output)
     console.print(f"{summary} -> {escape(str(folder_in_use))}, now in use", soft_wrap=True)
+
+
+def _told(guard: GuardResult) -> str:
+    """What a check says that refuses nothing."""
+    if guard.own is not None:
+        return guard.verdict
+    # "No difference shown" would sound as if somebody had looked.
+    return (
+        f"too few questions to check ({guard.questions} held out): whether the verdicts help is not "
+        "known; compared with its base on the shipped finance questions only"
+    )
 
 
 def _judgments(glossary: str, data: Path, database: str | None) -> Judgments:

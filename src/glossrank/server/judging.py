@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -14,13 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from glossrank.server.asking import LONGEST_QUESTION, MOST_ANSWERS, find, refusing
 from glossrank.server.metrics import Metrics
 from glossrank.server.problems import ALL_STATUSES, Detail, Problem, described
-from glossrank.server.shelf import Shelf
+from glossrank.server.shelf import Loaded, Shelf
 from glossrank.server.texts import Sent, Text
 from glossrank.server.work import Work
-from glossrank.verdicts.store import Verdict, VerdictStore
+from glossrank.verdicts.store import Added, Verdict, VerdictStore
 
 MOST_VERDICTS = 1_000
 """That one request returns."""
+DEFAULT_DAYS, MOST_DAYS = 365, 3_660
+"""That the quality is told of."""
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Stored = Annotated[Text, Field(max_length=LONGEST_QUESTION)]
 
@@ -84,10 +86,14 @@ class Deleted(BaseModel):
 
 
 class Quality(BaseModel):
-    """Of the verdicts of one day on answers of one model.
+    """Of the verdicts of one day (UTC) on answers of one model.
 
-    ``first`` is the share of questions whose right term stood first, of those that have one;
-    ``found`` of those where it was shown at all.
+    Of what one person said of one question of one glossary, on that day and of that model, only the
+    last counts; people without a name are one. ``verdicts`` counts all that were given, and
+    ``questions`` the different ones. Of the last verdicts that name a right term, ``first`` is the
+    share whose term stood first among the answers that were shown, ``found`` the share whose term
+    was among them at all; both are null where there is none. ``none`` counts the last verdicts
+    that say that nothing fits. A last verdict that calls a term wrong is in none of these three.
     """
 
     day: date
@@ -108,31 +114,28 @@ def judging_routes(shelf: Shelf, store: VerdictStore, work: Work, metrics: Metri
     async def give(body: VerdictRequest, request: Request) -> VerdictBody:
         """Store a verdict; once this is answered, it is kept."""
         loaded = find(shelf, body.glossary)
-        glossary = loaded.searcher.glossary
-        if body.term_id is not None and all(t.id != body.term_id for t in glossary.terms):
+        terms = loaded.searcher.glossary.terms
+        if body.term_id is not None and all(term.id != body.term_id for term in terms):
             raise Problem(
                 404, f"expected the id of a term of {loaded.name}, found {body.term_id!r}."
             )
-        given: dict[str, Any] = {} if body.id is None else {"id": body.id}
-        verdict = Verdict(
-            glossary=loaded.name,
-            fingerprint=body.fingerprint or glossary.fingerprint,
-            model=body.model or loaded.searcher.model.fingerprint,
-            question=body.question,
-            verdict=body.verdict,
-            term_id=body.term_id,
-            shown=[one.model_dump() for one in body.shown],
-            person=body.person,
-            **given,
-        )
-        stored = await work.run(request, functools.partial(refusing, store.add, verdict))
+        verdict = _verdict(body, loaded)
+
+        def keep() -> Verdict:
+            added: Added = refusing(store.add, verdict)
+            # Counted in the thread: a client that has left meanwhile sends it again, and then it
+            # is not new.
+            if added.new:
+                metrics.verdicts.labels(body.verdict).inc()
+            return added.stored
+
+        stored = await work.run(request, keep)
         if stored.said != verdict.said:
             raise Problem(
                 409,
                 f"expected an id of its own for each verdict, found {verdict.id} of another one. "
                 "Leave it out, or send that one again.",
             )
-        metrics.verdicts.labels(body.verdict).inc()
         return _body(stored)
 
     @router.get("", responses=errors)
@@ -154,32 +157,53 @@ def judging_routes(shelf: Shelf, store: VerdictStore, work: Work, metrics: Metri
         return Deleted(deleted=count)
 
     @router.get("/quality", responses=errors)
-    async def quality(request: Request, glossary: str | None = None) -> list[Quality]:
+    async def quality(
+        request: Request,
+        glossary: str | None = None,
+        days: Annotated[
+            int, Query(ge=1, le=MOST_DAYS, description="the last ones, today included")
+        ] = DEFAULT_DAYS,
+    ) -> list[Quality]:
         """What the verdicts say of each day's answers, by model, oldest first."""
-        found = await work.run(request, functools.partial(refusing, store.read, glossary=glossary))
-        return quality_by_day(found)
+
+        def look() -> list[Quality]:
+            found = refusing(store.read, glossary=glossary, since=_start_of(days), shown_of="right")
+            # In the thread: of many verdicts it takes its time.
+            return quality_by_day(found)
+
+        return await work.run(request, look)
 
     return router
 
 
+def _start_of(days: int) -> datetime:
+    """When the first of the last so many days began; whole days, so that none is told of in part."""
+    today = datetime.now(timezone.utc).date()
+    return datetime.combine(today - timedelta(days=days - 1), time.min, timezone.utc)
+
+
 def quality_by_day(found: Sequence[Verdict]) -> list[Quality]:
-    """Days in order; of several verdicts on one question by one person, the last one counts."""
+    """Days in order; see :class:`Quality`.
+
+    Args:
+        found: oldest first; ``shown`` is needed of those that say "right" only.
+    """
     groups: dict[tuple[date, str], list[Verdict]] = defaultdict(list)
     for verdict in found:
         groups[verdict.created.date(), verdict.model].append(verdict)
     rows = []
     for (day, model), verdicts in sorted(groups.items(), key=lambda item: item[1][0].created):
-        last = {(v.question, v.person): v for v in verdicts if v.verdict == "right"}
-        places = [_place(verdict) for verdict in last.values()]
+        last = {(v.glossary, v.question, v.person): v for v in verdicts}.values()
+        places = [_place(verdict) for verdict in last if verdict.verdict == "right"]
         rows.append(
             Quality(
                 day=day,
                 model=model,
                 verdicts=len(verdicts),
-                questions=len({v.question for v in verdicts}),
+                questions=len({(v.glossary, v.question) for v in verdicts}),
                 first=_share([place == 1 for place in places]),
                 found=_share([place is not None for place in places]),
-                none=sum(v.verdict == "none" for v in verdicts),
+                none=sum(v.verdict == "none" for v in last),
             )
         )
     return rows
@@ -193,6 +217,21 @@ def _place(verdict: Verdict) -> int | None:
 
 def _share(values: Sequence[bool]) -> float | None:
     return sum(values) / len(values) if values else None
+
+
+def _verdict(body: OfTerm | OfNone, loaded: Loaded) -> Verdict:
+    given: dict[str, Any] = {} if body.id is None else {"id": body.id}
+    return Verdict(
+        glossary=loaded.name,
+        fingerprint=body.fingerprint or loaded.searcher.glossary.fingerprint,
+        model=body.model or loaded.searcher.model.fingerprint,
+        question=body.question,
+        verdict=body.verdict,
+        term_id=body.term_id,
+        shown=[one.model_dump() for one in body.shown],
+        person=body.person,
+        **given,
+    )
 
 
 def _body(verdict: Verdict) -> VerdictBody:

@@ -7,12 +7,16 @@ the last one answering. Taking a model back shortens the list; the folder stays.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from glossrank.errors import InputError
 from glossrank.output import cannot_write, new_file
 
 _LIST_FILE = "used.json"
+_LOCK_FILE = ".lock"
 
 
 class ModelHistory:
@@ -55,6 +59,32 @@ class ModelHistory:
         """
         names = self.used
         return self.folder / names[-1] if names else None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let no other process change which models there are, during the block.
+
+        Raises:
+            InputError: another one does.
+            OutputError: the folder cannot be written.
+        """
+        place = self.folder / _LOCK_FILE
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = place.open("w")
+        except OSError as error:
+            raise cannot_write(place, error) from error
+        # Never removed: another process may be about to lock it. Closed, it is free again,
+        # and so it is when a process is killed.
+        with file:
+            if not _lock(file):
+                raise InputError(
+                    file=self.folder,
+                    expected="nobody else who trains or takes back a model in this folder",
+                    found="a command that does",
+                    fix="Wait until it has ended, or end it.",
+                )
+            yield
 
     def take_in(self, folder: Path) -> Path:
         """Give a new model folder the next number and let it answer; where it is then.
@@ -102,3 +132,19 @@ class ModelHistory:
             found=found,
             fix="Correct it, or remove it to go back to the server's own model.",
         )
+
+
+def _lock(file: IO[str]) -> bool:
+    """Whether nobody else has it; on systems without such locks nobody has."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # Some network file systems have none.
+        return True
+    return True

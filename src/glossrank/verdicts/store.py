@@ -3,13 +3,18 @@
 A verdict that :meth:`VerdictStore.add` has returned is on the disk: SQLite writes its log ahead and waits
 for it (``synchronous=FULL``), PostgreSQL does so by itself. Tables are made and changed by
 Alembic's migrations when a store is opened.
+
+What :meth:`VerdictStore.delete` removes is overwritten in SQLite's files. PostgreSQL keeps it in its own until
+it next vacuums the table.
 """
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -30,11 +35,28 @@ from sqlalchemy.exc import (
 from glossrank.errors import InputError, OutputError
 from glossrank.verdicts.schema import verdicts
 
+logger = logging.getLogger("glossrank.verdicts")
+
 VerdictKind = Literal["right", "wrong", "none"]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 10
 """How long a writer waits for another one."""
+_EMPTYING_SECONDS = 2
+"""How long a deletion waits for others before it leaves SQLite's log as it is."""
+_ANSWER_SECONDS = 15
+"""In which PostgreSQL must have done a statement, or given a connection that is free again."""
+_POSTGRESQL: dict[str, int] = {
+    "connect_timeout": 5,
+    # A machine that is gone sends nothing: found out after 25 s where a thread waits for an
+    # answer, and where it waits for what it sent to be received.
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""libpq's own; those that the URL gives itself are left as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +97,39 @@ class Verdict:
         return self.glossary, self.question, self.verdict, self.term_id, self.person
 
 
+@dataclass(frozen=True)
+class Added:
+    """
+    Attributes:
+        stored: what is stored under the id.
+        new: it was not before.
+    """
+
+    stored: Verdict
+    new: bool
+
+
+class StoreError(OutputError):
+    """The database of verdicts cannot be used.
+
+    Its message has all of it; ``expected``, ``found`` and ``fix``, which a server tells its clients,
+    have neither the database's name nor its own words: they say where it runs, and as whom.
+
+    Args:
+        said: the cause in the words of the database or its driver, if there are any.
+    """
+
+    def __init__(
+        self, *, file: str, expected: str, found: str, fix: str, said: str | None = None
+    ) -> None:
+        self.said = said
+        super().__init__(file=file, expected=expected, found=found, fix=fix)
+
+    def _compose(self) -> str:
+        message = super()._compose()
+        return message if self.said is None else f"{message} The cause: {self.said}"
+
+
 class VerdictStore:
     """Safe to use from several threads and processes.
 
@@ -100,8 +155,8 @@ class VerdictStore:
         """End the connections."""
         self._engine.dispose()
 
-    def add(self, verdict: Verdict) -> Verdict:
-        """Store one, and what is stored under its id; when this returns, it is kept.
+    def add(self, verdict: Verdict) -> Added:
+        """Store one; when this returns, it is kept.
 
         An id that is there already is not stored twice, so that a client can send a verdict again
         when it does not know whether it arrived.
@@ -116,25 +171,42 @@ class VerdictStore:
         with self._talking() as connection:
             new = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
             # Not looked up before: two clients may send one id at once.
-            connection.execute(new(verdicts).values(row).on_conflict_do_nothing())
+            done = connection.execute(
+                new(verdicts).values(row).on_conflict_do_nothing(),
+                execution_options={"preserve_rowcount": True},
+            )
             kept = sa.select(verdicts).where(verdicts.c.id == verdict.id)
-            return _verdict(connection.execute(kept).mappings().one())
+            stored = _verdict(connection.execute(kept).mappings().one())
+        return Added(stored, new=done.rowcount == 1)
 
     def read(
-        self, *, glossary: str | None = None, person: str | None = None, limit: int | None = None
+        self,
+        *,
+        glossary: str | None = None,
+        person: str | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+        shown_of: VerdictKind | None = None,
     ) -> list[Verdict]:
         """Verdicts, oldest first; with a limit, the newest of them.
+
+        Args:
+            since: only those of this time, which has a zone, or later.
+            shown_of: leave ``shown``, most of what a verdict takes, empty in those of other kinds.
 
         Raises:
             InputError: a text has a NUL character.
             OutputError: the database cannot be reached.
         """
         _refuse_nul(glossary, person)
-        chosen = sa.select(verdicts)
+        chosen = sa.select(*_columns(shown_of))
         if glossary is not None:
             chosen = chosen.where(verdicts.c.glossary == glossary)
         if person is not None:
             chosen = chosen.where(verdicts.c.person == person)
+        if since is not None:
+            # SQLite keeps no zone; all are written in UTC.
+            chosen = chosen.where(verdicts.c.created >= since.astimezone(timezone.utc))
         chosen = chosen.order_by(verdicts.c.created.desc(), verdicts.c.id).limit(limit)
         with self._talking() as connection:
             rows = connection.execute(chosen).mappings().all()
@@ -143,6 +215,8 @@ class VerdictStore:
     def delete(self, *, person: str) -> int:
         """Remove all that a person said; how many that were.
 
+        SQLite's files do not have it any more then, unless others kept its log busy, which is logged.
+
         Raises:
             InputError: a text has a NUL character.
             OutputError: the database cannot be reached.
@@ -150,6 +224,8 @@ class VerdictStore:
         _refuse_nul(person)
         with self._talking() as connection:
             done = connection.execute(sa.delete(verdicts).where(verdicts.c.person == person))
+        if self._file is not None:
+            _empty_log(self._file)
         return done.rowcount
 
     @contextmanager
@@ -157,8 +233,9 @@ class VerdictStore:
         """A transaction; committed at the end of the block."""
         if self._made and self._file is not None and not self._file.exists():
             # SQLite would go on writing to a file that nobody finds again, or begin an empty one.
-            raise OutputError(
-                expected=f"the file that verdicts were kept in ({self.name})",
+            raise StoreError(
+                file=self.name,
+                expected="the file that verdicts were kept in",
                 found="none",
                 fix="Put it back, or restart the server to begin a new one.",
             )
@@ -167,6 +244,35 @@ class VerdictStore:
                 yield connection
         except SQLAlchemyError as error:
             raise _unusable(self.name, error) from error
+
+
+def _columns(shown_of: VerdictKind | None) -> list[sa.ColumnElement[Any]]:
+    if shown_of is None:
+        return list(verdicts.c)
+    shown = sa.case((verdicts.c.verdict == shown_of, verdicts.c.shown), else_=sa.null())
+    return [*(c for c in verdicts.c if c.name != "shown"), shown.label("shown")]
+
+
+def _empty_log(file: Path) -> None:
+    """SQLite's log has pages as they were before a deletion; move the present ones into the file."""
+    try:
+        # By a connection of its own, which waits for less long; and not one that makes the file.
+        with closing(
+            sqlite3.connect(
+                f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=_EMPTYING_SECONDS
+            )
+        ) as connection:
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            trouble = "others use it" if busy else None
+    except sqlite3.Error as error:
+        trouble = str(error)
+    if trouble is not None:
+        # The deletion itself is done, and kept.
+        logger.warning(
+            "SQLite's log may have texts of deleted verdicts until the server ends or others "
+            "are deleted: %s",
+            trouble,
+        )
 
 
 def _refuse_nul(*texts: str | None) -> None:
@@ -183,6 +289,7 @@ def _verdict(row: sa.RowMapping) -> Verdict:
     if values["created"].tzinfo is None:
         # SQLite keeps no zone; all are written in UTC.
         values["created"] = values["created"].replace(tzinfo=timezone.utc)
+    values["shown"] = values["shown"] or []
     return Verdict(**values)
 
 
@@ -206,7 +313,7 @@ def _engine(url: str) -> sa.Engine:
             address,
             # A connection that the server has closed meanwhile is made anew.
             pool_pre_ping=True,
-            connect_args={"timeout": _BUSY_SECONDS} if in_sqlite else {"connect_timeout": 5},
+            **({"connect_args": {"timeout": _BUSY_SECONDS}} if in_sqlite else _waiting(address)),
         )
     except OSError as error:
         raise OutputError(
@@ -227,6 +334,18 @@ def _engine(url: str) -> sa.Engine:
     if file is not None:
         _follow_file(engine, file)
     return engine
+
+
+def _waiting(address: sa.URL) -> dict[str, Any]:
+    """Options of an engine for PostgreSQL, so that a database that hangs does not keep threads."""
+    given = {name: value for name, value in _POSTGRESQL.items() if name not in address.query}
+    own = address.query.get("options", "")
+    # The URL's own options come last: of two the last one counts.
+    words = [f"-c statement_timeout={_ANSWER_SECONDS}s", *([own] if isinstance(own, str) else own)]
+    return {
+        "connect_args": {**given, "options": " ".join(filter(None, words))},
+        "pool_timeout": _ANSWER_SECONDS,
+    }
 
 
 def _file_of(address: sa.URL) -> Path | None:
@@ -264,6 +383,8 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
+    # What is deleted is overwritten, not only marked as free.
+    cursor.execute("PRAGMA secure_delete=ON")
     cursor.close()
 
 
@@ -274,7 +395,8 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 def _migrate(connection: sa.Connection) -> None:
     if connection.dialect.name == "postgresql":
-        # Servers that start side by side: one migrates, the others wait.
+        # Servers that start side by side: one migrates, the others wait, however long that takes.
+        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(7032011)"))
     config = alembic.config.Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
@@ -282,11 +404,13 @@ def _migrate(connection: sa.Connection) -> None:
     alembic.command.upgrade(config, "head")
 
 
-def _unusable(name: str, error: SQLAlchemyError) -> OutputError:
+def _unusable(name: str, error: SQLAlchemyError) -> StoreError:
     said = str(getattr(error, "orig", None) or error).strip().splitlines()
     kind = "a database that answers" if isinstance(error, DBAPIError) else "a usable database"
-    return OutputError(
-        expected=f"{kind} ({name})",
-        found=said[0] if said else type(error).__name__,
+    return StoreError(
+        file=name,
+        said=said[0] if said else type(error).__name__,
+        expected=f"{kind} for verdicts",
+        found="one that does not do what was asked",
         fix="Check that it runs, has room, and that this user may write to it.",
     )
