@@ -500,6 +500,7 @@ def said(kind: VerdictKind, term: str | None = None, **changes: Any) -> Verdict:
         ([said("right", "a"), said("none")], (2, 1, None, None, 1)),
         ([said("none"), said("none"), said("right", "b")], (3, 1, 0.0, 1.0, 0)),
         ([said("right", "a"), said("wrong", "a")], (2, 1, None, None, 0)),
+        ([said("right", "a"), said("wrong", "b")], (2, 1, 1.0, 1.0, 0)),
         ([said("right", "a"), said("right", "b", person="bob")], (2, 1, 0.5, 1.0, 0)),
         ([said("right", "a"), said("none", glossary="bank")], (2, 2, 1.0, 1.0, 1)),
         ([said("right", "a"), said("right", "b", glossary="bank")], (2, 2, 0.5, 1.0, 0)),
@@ -516,7 +517,7 @@ def test_the_last_verdict_of_a_person_counts(
 def own(tmp_path: Path) -> Iterator[TestClient]:
     """A server with verdicts of its own, in ``tmp_path``."""
     settings = ServerSettings(data=tmp_path)
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(create_app(settings), URL, raise_server_exceptions=False) as client:
         yield client
 
 

@@ -89,7 +89,8 @@ class Quality(BaseModel):
     """Of the verdicts of one day (UTC) on answers of one model.
 
     Of what one person said of one question of one glossary, on that day and of that model, only the
-    last counts; people without a name are one. ``verdicts`` counts all that were given, and
+    last counts (but that another term is wrong takes back nothing); people without a name are one.
+    ``verdicts`` counts all that were given, and
     ``questions`` the different ones. Of the last verdicts that name a right term, ``first`` is the
     share whose term stood first among the answers that were shown, ``found`` the share whose term
     was among them at all; both are null where there is none. ``none`` counts the last verdicts
@@ -193,7 +194,7 @@ def quality_by_day(found: Sequence[Verdict]) -> list[Quality]:
         groups[verdict.created.date(), verdict.model].append(verdict)
     rows = []
     for (day, model), verdicts in sorted(groups.items(), key=lambda item: item[1][0].created):
-        last = {(v.glossary, v.question, v.person): v for v in verdicts}.values()
+        last = _last(verdicts)
         places = [_place(verdict) for verdict in last if verdict.verdict == "right"]
         rows.append(
             Quality(
@@ -207,6 +208,20 @@ def quality_by_day(found: Sequence[Verdict]) -> list[Quality]:
             )
         )
     return rows
+
+
+def _last(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Of each question and person the last verdict; that another term is wrong takes nothing back."""
+    last: dict[tuple[str, str, str | None], Verdict] = {}
+    for verdict in verdicts:
+        key = verdict.glossary, verdict.question, verdict.person
+        before = last.get(key)
+        aside = (
+            verdict.verdict == "wrong" and before is not None and before.term_id != verdict.term_id
+        )
+        if not aside:
+            last[key] = verdict
+    return list(last.values())
 
 
 def _place(verdict: Verdict) -> int | None:
