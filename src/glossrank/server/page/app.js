@@ -3,7 +3,19 @@
 // markup. No libraries, no build.
 
 const byId = (id) => document.getElementById(id);
-const state = { glossaries: [], terms: new Map(), answers: null, given: new Map(), token: sessionStorage.getItem("token") };
+
+// A browser may refuse to keep anything, and says so even when asked for the storage itself.
+const kept = {
+  read(area, key) { try { return window[area].getItem(key); } catch { return null; } },
+  write(area, key, value) { try { window[area].setItem(key, value); } catch { /* kept until the page is closed */ } },
+};
+const MOST_OPTIONS = 50;
+const state = {
+  glossaries: [], terms: new Map(), answers: null, token: kept.read("sessionStorage", "token"), tokenAsked: null,
+  // Counters: who comes back from the server and finds another number than its own comes too late.
+  turn: 0, choice: 0, recent: 0,
+  failed: null, sending: Promise.resolve(),
+};
 
 function element(name, options = {}, ...children) {
   const node = document.createElement(name);
@@ -19,7 +31,8 @@ function element(name, options = {}, ...children) {
 
 async function call(path, options = {}) {
   const headers = { ...(options.headers || {}) };
-  if (state.token) headers.Authorization = `Bearer ${state.token}`;
+  const sent = state.token;
+  if (sent) headers.Authorization = `Bearer ${sent}`;
   if (options.json !== undefined) {
     headers["Content-Type"] = "application/json";
     options = { ...options, method: options.method || "POST", body: JSON.stringify(options.json) };
@@ -28,23 +41,43 @@ async function call(path, options = {}) {
   try {
     response = await fetch(path, { ...options, headers });
   } catch {
-    throw new Error("The server does not answer. Is it running?");
+    throw Object.assign(new Error("The server does not answer. Is it running?"), { unsure: true });
   }
-  if (response.status === 401 && (await askForToken())) return call(path, options);
-  const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(body.detail || `The server answered ${response.status}.`);
-  return body;
+  // Another call may have asked for a new token since this one was sent.
+  if (response.status === 401 && (sent !== state.token || (await askForToken(sent)))) return call(path, options);
+  const body = await response.json().catch(() => null);
+  if (response.ok && body !== null) return body;
+  // What was to be stored may have been, or not.
+  const unsure = response.ok || response.status >= 500;
+  throw Object.assign(new Error(body?.detail || `The server answered ${response.status}.`), { unsure });
 }
 
-function askForToken() {
-  const dialog = byId("token-dialog");
+function askForToken(wrong) {
+  // Of several calls that need one, only the first asks.
+  state.tokenAsked ??= confirmed("token-dialog", "go", () => {
+    byId("token").select();
+    show("token-problem", wrong ? "The server did not accept that token." : "");
+  }).then((given) => {
+    state.tokenAsked = null;
+    show("token-problem", "");
+    const token = byId("token").value.trim();
+    if (!given || !token) return false;
+    state.token = token;
+    kept.write("sessionStorage", "token", token);
+    return true;
+  });
+  return state.tokenAsked;
+}
+
+function confirmed(id, value, opened) {
+  const dialog = byId(id);
+  // Closed with Escape, a dialog keeps the value of the last time.
+  dialog.returnValue = "";
   dialog.showModal();
+  // Only what changes in an open dialog is read out.
+  opened();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      state.token = byId("token").value.trim();
-      sessionStorage.setItem("token", state.token);
-      resolve(Boolean(state.token));
-    }, { once: true });
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === value), { once: true });
   });
 }
 
@@ -66,20 +99,30 @@ async function loadGlossaries() {
 }
 
 async function chooseGlossary() {
+  const mine = ++state.choice;
   const name = byId("glossary-choice").value;
-  const found = await call(`/v1/glossaries/${encodeURIComponent(name)}`);
-  state.terms = new Map(found.entries.map((entry) => [entry.id, entry]));
-  byId("terms").replaceChildren(...found.entries.map((entry) => element("option", { value: entry.term, label: entry.id })));
-  byId("examples").replaceChildren(...found.examples.map((text) => element("button", {
-    type: "button", text, on: { click: () => { byId("question").value = text; ask(); } },
-  })));
+  // Before the new ones are there, so that no answer stands beside terms of another glossary.
   clearAnswers();
-  await loadRecent();
+  state.terms = new Map();
+  byId("right-term").value = "";
+  byId("terms").replaceChildren();
+  byId("examples").replaceChildren();
+  try {
+    const found = await call(`/v1/glossaries/${encodeURIComponent(name)}`);
+    if (mine !== state.choice) return;
+    state.terms = new Map(found.entries.map((entry) => [entry.id, entry]));
+    byId("examples").replaceChildren(...found.examples.map((text) => element("button", {
+      type: "button", text, on: { click: () => askFor(text) },
+    })));
+    await loadRecent();
+  } catch (error) {
+    if (mine === state.choice) show("problem", error.message);
+  }
 }
 
 function clearAnswers() {
+  state.turn += 1;
   state.answers = null;
-  state.given.clear();
   byId("answers").replaceChildren();
   byId("after").hidden = true;
   byId("examples").hidden = false;
@@ -87,23 +130,34 @@ function clearAnswers() {
   show("problem", "");
 }
 
+function askFor(question) {
+  byId("question").value = question;
+  // The pressed button may go; the box would open a telephone's keyboard over the answers.
+  byId("status").focus();
+  ask();
+}
+
 async function ask() {
   const question = byId("question").value;
   if (!question.trim()) return;
   clearAnswers();
+  const mine = state.turn;
   show("status", "Asking …");
   const glossary = byId("glossary-choice").value;
   try {
     const found = await call("/v1/ask", { json: { question, glossary } });
-    if (byId("question").value !== question) return;
-    state.answers = found;
+    if (mine !== state.turn) return;
+    state.answers = { ...found, pressed: new Map() };
     draw(found);
-    const reasons = await call("/v1/ask", { json: { question, glossary, explain: true } });
-    if (state.answers === found) addReasons(reasons);
   } catch (error) {
+    if (mine !== state.turn) return;
     show("status", "");
     show("problem", error.message);
+    return;
   }
+  // The answers are good without their reasons.
+  const reasons = await call("/v1/ask", { json: { question, glossary, explain: true } }).catch(() => null);
+  if (reasons && mine === state.turn) addReasons(reasons);
 }
 
 function draw(found) {
@@ -111,12 +165,13 @@ function draw(found) {
   if (found.none_of_these) notes.push("Perhaps none of these.");
   if (found.ambiguous.length) notes.push("The first two are too close to call.");
   if (found.read_as !== found.question) notes.push(`Read as: ${found.read_as}`);
+  if (byId("question").value !== found.question) notes.push(`The question was: ${found.question}`);
   show("status", [`${found.answers.length} answers.`, ...notes].join(" "));
   byId("answers").replaceChildren(...found.answers.map(card));
   byId("after").hidden = false;
   // They would push the answers off a small screen; an emptied box brings them back.
   byId("examples").hidden = true;
-  byId("none").setAttribute("aria-pressed", "false");
+  showPressed();
 }
 
 function card(answer) {
@@ -170,30 +225,68 @@ function marked(text, span) {
 
 // ---- verdicts
 
-async function judge(verdict, term) {
+function judge(verdict, term) {
   const found = state.answers;
   if (!found) return;
-  // Pressed again, it is the same verdict; after another one on the same term it is a new one.
-  const key = term ?? "";
-  if (state.given.get(key)?.verdict !== verdict) state.given.set(key, { verdict, id: newId() });
-  try {
-    await call("/v1/verdicts", { json: {
-      id: state.given.get(key).id, question: found.question, glossary: found.glossary, verdict, term_id: term,
-      fingerprint: found.fingerprint, model: found.model_sha,
-      shown: found.answers.map((answer) => ({ id: answer.id, probability: answer.probability })),
-    } });
-  } catch (error) {
-    show("problem", `The verdict was not stored. ${error.message}`);
-    return;
-  }
-  show("problem", "");
+  const person = personNow();
+  // One after the other: the last one counts, and a second press finds what the first one did.
+  inOrder(async () => {
+    const key = term ?? "";
+    const said = JSON.stringify([verdict, person]);
+    const name = found.answers.find((answer) => answer.id === term)?.term ?? state.terms.get(term)?.term ?? term;
+    const note = verdict === "none" ? "Noted: none of these fits." : `Noted: ${name} is ${verdict}.`;
+    if (found.pressed.get(key) !== said) {
+      // The server stores an id once, so only what may be there already is sent under its old one.
+      const again = state.failed?.found === found && state.failed.key === key && state.failed.said === said;
+      const id = again ? state.failed.id : newId();
+      state.failed = null;
+      try {
+        await call("/v1/verdicts", { json: {
+          id, question: found.question, glossary: found.glossary, verdict, term_id: term,
+          ...(person && { person }), fingerprint: found.fingerprint, model: found.model_sha,
+          shown: found.answers.map((answer) => ({ id: answer.id, probability: answer.probability })),
+        } });
+      } catch (error) {
+        show("problem", `The verdict was not stored. ${error.message}`);
+        if (!error.unsure) return;
+        // It may be the last word, so what was pressed before is to be said again.
+        state.failed = { found, key, said, id };
+        release(found.pressed, key);
+        found.pressed.delete(key);
+        if (state.answers === found) showPressed();
+        return;
+      }
+      release(found.pressed, key);
+      found.pressed.set(key, said);
+    }
+    if (state.answers === found) {
+      show("problem", "");
+      show("status", note);
+      showPressed();
+    }
+    reloadRecent();
+  });
+}
+
+function release(pressed, key) {
+  // That none fits and that one does cannot both be so.
+  if (key === "") pressed.clear();
+  else pressed.delete("");
+}
+
+function inOrder(act) {
+  state.sending = state.sending.then(act).catch((error) => show("problem", error.message));
+}
+
+function showPressed() {
+  const pressed = (key, verdict) => {
+    const said = state.answers.pressed.get(key);
+    return String(said !== undefined && JSON.parse(said)[0] === verdict);
+  };
   for (const button of document.querySelectorAll("[data-verdict]")) {
-    if (button.closest("li").dataset.id === term) button.setAttribute("aria-pressed", String(button.dataset.verdict === verdict));
+    button.setAttribute("aria-pressed", pressed(button.closest("li").dataset.id, button.dataset.verdict));
   }
-  byId("none").setAttribute("aria-pressed", String(verdict === "none"));
-  const name = term ? state.terms.get(term)?.term ?? term : "";
-  show("status", verdict === "none" ? "Noted: none of these fits." : `Noted: ${name} is ${verdict}.`);
-  await loadRecent();
+  byId("none").setAttribute("aria-pressed", pressed("", "none"));
 }
 
 function newId() {
@@ -206,13 +299,85 @@ function newId() {
 }
 
 async function loadRecent() {
+  const mine = ++state.recent;
   const glossary = byId("glossary-choice").value;
   const found = await call(`/v1/verdicts?limit=5&glossary=${encodeURIComponent(glossary)}`);
+  if (mine !== state.recent) return;
   byId("recent").replaceChildren(...found.reverse().map((one) => {
     const name = one.term_id ? state.terms.get(one.term_id)?.term ?? one.term_id : "none of these";
-    return element("li", {}, `${one.question} → ${name}: `, element("span", { class: one.verdict === "right" ? "right" : "wrong", text: one.verdict === "none" ? "none fits" : one.verdict }));
+    return element("li", {},
+      element("button", { type: "button", class: "again", title: "Ask again", text: one.question, on: { click: () => askFor(one.question) } }),
+      ` → ${name}: `,
+      element("span", { class: one.verdict === "right" ? "right" : "wrong", text: one.verdict === "none" ? "none fits" : one.verdict }));
   }));
   if (!found.length) byId("recent").append(element("li", { text: "None yet." }));
+}
+
+async function reloadRecent() {
+  await loadRecent().catch((error) => show("problem", `The latest verdicts could not be read. ${error.message}`));
+}
+
+function matchingTerms() {
+  // All of a big glossary as options would stop the page.
+  const typed = byId("right-term").value.trim().toLowerCase();
+  const options = [];
+  for (const { id, term } of state.terms.values()) {
+    if (!term.toLowerCase().includes(typed) && !id.toLowerCase().includes(typed)) continue;
+    options.push(element("option", { value: term, label: id }));
+    if (options.length === MOST_OPTIONS) break;
+  }
+  byId("terms").replaceChildren(...options);
+}
+
+function correct(event) {
+  event.preventDefault();
+  const typed = byId("right-term").value.trim();
+  const low = typed.toLowerCase();
+  const entries = [...state.terms.values()];
+  // Exactly so first: two terms may differ in capitals alone.
+  const found = entries.find((entry) => entry.term === typed) ?? state.terms.get(typed)
+    ?? entries.find((entry) => entry.term.toLowerCase() === low) ?? entries.find((entry) => entry.id.toLowerCase() === low);
+  if (!found) return show("problem", "That is no term of this glossary: choose one of the list.");
+  byId("right-term").value = "";
+  judge("right", found.id);
+}
+
+// ---- whose verdicts
+
+function personNow() {
+  return byId("person").value.trim().slice(0, 200);
+}
+
+function showPerson() {
+  byId("remove").hidden = !personNow();
+}
+
+async function removeMine() {
+  const person = personNow();
+  const sure = await confirmed("remove-dialog", "remove", () => {
+    byId("remove-text").textContent = `Everything said under the name “${person}” goes, in every glossary, and cannot be brought back.`;
+  });
+  if (!sure) return;
+  // After the verdicts that are on their way.
+  inOrder(async () => {
+    try {
+      const { deleted } = await call(`/v1/verdicts?person=${encodeURIComponent(person)}`, { method: "DELETE" });
+      show("problem", "");
+      show("status", `Removed: ${deleted} ${deleted === 1 ? "verdict" : "verdicts"} of ${person}.`);
+    } catch (error) {
+      show("problem", `The verdicts were not removed. ${error.message}`);
+      byId("problem").scrollIntoView({ block: "nearest" });
+      return;
+    }
+    byId("status").scrollIntoView({ block: "nearest" });
+    // What is gone can be said again.
+    state.failed = null;
+    if (state.answers) {
+      for (const [key, said] of state.answers.pressed) if (JSON.parse(said)[1] === person) state.answers.pressed.delete(key);
+      showPressed();
+    }
+    reloadRecent();
+  });
 }
 
 // ---- glossaries
@@ -315,14 +480,23 @@ function route() {
 }
 
 function onKey(event) {
-  const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || byId("view-ask").hidden) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || byId("view-ask").hidden) return;
+  if (document.querySelector("dialog[open]")) return;
   const cards = [...byId("answers").children];
+  const { key, target } = event;
+  if (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) {
+    // Only on request: who corrects the question, or listens to the page, stays where they are.
+    if (target.id !== "question" || event.shiftKey || !cards.length || (key !== "ArrowDown" && key !== "Escape")) return;
+    cards[0].focus();
+    event.preventDefault();
+    return;
+  }
   const at = cards.findIndex((node) => node.contains(document.activeElement));
-  if (event.key === "/") byId("question").focus();
-  else if (event.key === "j" && cards.length) cards[Math.min(at + 1, cards.length - 1)].focus();
-  else if (event.key === "k" && cards.length) cards[Math.max(at - 1, 0)].focus();
-  else if ((event.key === "r" || event.key === "w") && at >= 0) judge(event.key === "r" ? "right" : "wrong", cards[at].dataset.id);
+  const verdict = { r: "right", w: "wrong", n: "none" }[key];
+  if (key === "/") byId("question").focus();
+  else if (key === "j" && cards.length) cards[Math.min(at + 1, cards.length - 1)].focus();
+  else if (key === "k" && cards.length) cards[Math.max(at - 1, 0)].focus();
+  else if (verdict && at >= 0) judge(verdict, verdict === "none" ? null : cards[at].dataset.id);
   else return;
   event.preventDefault();
 }
@@ -331,14 +505,12 @@ byId("ask-form").addEventListener("submit", (event) => { event.preventDefault();
 byId("question").addEventListener("input", () => { if (!byId("question").value) clearAnswers(); });
 byId("glossary-choice").addEventListener("change", chooseGlossary);
 byId("none").addEventListener("click", () => judge("none", null));
-byId("correct").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const wanted = byId("right-term").value.trim().toLowerCase();
-  const found = [...state.terms.values()].find((entry) => entry.term.toLowerCase() === wanted || entry.id === wanted);
-  if (!found) return show("problem", "That is no term of this glossary: choose one of the list.");
-  byId("right-term").value = "";
-  judge("right", found.id);
-});
+byId("correct").addEventListener("submit", correct);
+for (const event of ["focus", "input"]) byId("right-term").addEventListener(event, matchingTerms);
+byId("person").value = kept.read("localStorage", "person") ?? "";
+byId("person").addEventListener("input", () => { kept.write("localStorage", "person", personNow()); showPerson(); });
+byId("remove").addEventListener("click", removeMine);
+showPerson();
 byId("upload-form").addEventListener("submit", upload);
 document.addEventListener("keydown", onKey);
 window.addEventListener("hashchange", route);
