@@ -37,7 +37,14 @@ from suite.machine import describe
 ROOT = Path(__file__).parent
 MOST_DOCUMENTS = 100
 START_SECONDS = 120
-SERVERS = ("glossrank", "sentence-transformers")
+SERVERS = {
+    "glossrank": [],
+    "glossrank fp32": ["--precision", "fp32"],
+    "glossrank int8": ["--precision", "int8"],
+    "sentence-transformers": [],
+    "sentence-transformers bf16": ["bfloat16"],
+}
+"""Contenders, with what their command gets more."""
 
 
 @dataclass
@@ -52,12 +59,12 @@ class Seen:
 
 
 def command(server: str, port: int, folder: Path) -> list[str]:
-    if server == "glossrank":
-        return [
-            sys.executable, "-m", "glossrank", "serve", "--port", str(port), "--data", str(folder),
-        ]  # fmt: skip
-    script = ROOT / "peers" / "serve_sentence_transformers.py"
-    return [sys.executable, str(script), str(find_folder(DEFAULT_MODEL)), str(port)]
+    if server.startswith("glossrank"):
+        serve = ["-m", "glossrank", "serve", "--port", str(port), "--data", str(folder)]
+    else:
+        script = ROOT / "peers" / "serve_sentence_transformers.py"
+        serve = [str(script), str(find_folder(DEFAULT_MODEL)), str(port)]
+    return [sys.executable, *serve, *SERVERS[server]]
 
 
 def bodies(client: int, questions: list[str], documents: list[str]) -> Any:
@@ -85,6 +92,8 @@ def ask(port: int, requests: Any, end: float, seen: Seen, lock: threading.Lock) 
                 with lock:
                     seen.errors.append(repr(error))
                 connection.close()
+                # A server that is gone must not be asked a thousand times a second.
+                time.sleep(0.1)
                 continue
             taken = time.monotonic() - start
             with lock:
@@ -195,11 +204,11 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--only", choices=SERVERS)
+    parser.add_argument("--only", choices=SERVERS, nargs="+")
     options = parser.parse_args()
     found: dict[str, list[dict[str, Any]]] = {}
     for _ in range(options.rounds):
-        for server in SERVERS if options.only is None else (options.only,):
+        for server in options.only or SERVERS:
             one = load(server, options.clients, options.seconds)
             found.setdefault(server, []).append(one)
             print(f"{server}: {one}", file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
 """What teams write themselves: FastAPI around sentence-transformers' CrossEncoder, TEI's /rerank.
 
-python benchmarks/peers/serve_sentence_transformers.py MODEL_FOLDER PORT
+python benchmarks/peers/serve_sentence_transformers.py MODEL_FOLDER PORT [bfloat16]
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ class Request(BaseModel):
 
 
 def main() -> None:
-    model = CrossEncoder(sys.argv[1], device="cpu")
+    # torch.float32 unless another is named.
+    options = {"dtype": sys.argv[3]} if len(sys.argv) > 3 else {}
+    model = CrossEncoder(sys.argv[1], device="cpu", model_kwargs=options)
     one_at_a_time = threading.Lock()
     app = FastAPI()
 
@@ -30,7 +32,7 @@ def main() -> None:
 
     @app.post("/rerank")
     def rerank(body: Request) -> list[dict[str, float]]:
-        # Two at once would share two cores, and both be later than one after the other.
+        # Torch uses all cores for one call; two at once would share them.
         with one_at_a_time:
             scores = model.predict(
                 [(body.query, text) for text in body.texts], show_progress_bar=False

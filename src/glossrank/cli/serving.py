@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from glossrank.cli.evaluating import PrecisionChoice, PrecisionOption
 from glossrank.cli.output import ModelOption, escape, stderr
 from glossrank.errors import InputError, MissingExtraError
 from glossrank.glossary import SHIPPED_NAME
@@ -42,6 +43,7 @@ def serve_command(
     host: Annotated[str, typer.Option(help="Where it listens.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
     model: ModelOption = DEFAULT_MODEL,
+    precision: PrecisionOption = PrecisionChoice.AUTO,
     glossary: Annotated[
         list[str] | None,
         typer.Option(
@@ -78,6 +80,7 @@ def serve_command(
         host=host,
         port=port,
         model=model,
+        precision=precision.value,
         glossaries=named_sources(glossary),
         data=data,
         database=database,
