@@ -17,9 +17,11 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(PIP) --editable .
 	touch $@
 
-# Everything: training, tests, linters.
+# Everything: training, tests, linters. DEV=dev,clients adds the client libraries of others, whose tests are
+# left out without them.
+DEV ?= dev
 $(VENV)/ready-dev: $(VENV)/ready
-	$(PIP) --editable '.[dev]'
+	$(PIP) --editable '.[$(DEV)]'
 	touch $@
 
 # The server's extra beside it.

@@ -80,9 +80,11 @@ def test_everybody_gets_their_own_scores_whatever_is_joined(groups: list[list[li
     queue.close()
     for pairs, logits in zip(groups, found, strict=True):
         assert logits.tolist() == [sum(pair) for pair in pairs]
+    # What one request sends may be over the budget, then a part of it too.
+    alone = [(len(pairs), max(map(len, pairs))) for pairs in groups]
     for rows, width in engine.batches:
-        alone = {(len(pairs), max(map(len, pairs))) for pairs in groups}
-        assert rows * width <= engine.token_budget or (rows, width) in alone
+        fits = rows * width <= engine.token_budget
+        assert fits or any(rows <= count and width <= longest for count, longest in alone)
 
 
 def test_small_batches_of_like_length_share_one() -> None:
@@ -177,11 +179,11 @@ def test_what_goes_wrong_beside_the_engine_does_not_end_the_thread(
     def out_of_memory(_: object) -> Batch:
         raise MemoryError
 
-    monkeypatch.setattr("glossrank.server.queue.joined", out_of_memory)
     engine.gate.clear()
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(scorer.logits, batch_of([1]))
         engine.entered.wait(10)
+        monkeypatch.setattr("glossrank.server.queue.joined", out_of_memory)
         others = [pool.submit(scorer.logits, batch_of([at])) for at in (2, 3)]
         while len(queue) < 2:
             time.sleep(0.01)
@@ -190,6 +192,7 @@ def test_what_goes_wrong_beside_the_engine_does_not_end_the_thread(
         for other in others:
             with pytest.raises(MemoryError):
                 other.result(10)
+    monkeypatch.undo()
     assert queue.alive
     assert scorer.logits(batch_of([4])).tolist() == [4]
     queue.close()
@@ -208,6 +211,32 @@ def test_measurements_are_of_what_was_computed() -> None:
 
 
 def test_joining_keeps_order_and_lengths() -> None:
-    both = joined([batch_of([1, 2, 3]), batch_of([4], [5, 6])])
-    assert both.lengths.tolist() == [3, 1, 2]
-    assert both.input_ids.shape == (3, 3)
+    both = joined(
+        [(batch_of([1, 2, 3]), np.array([0])), (batch_of([4], [5, 6], [7]), np.array([1, 0]))]
+    )
+    assert both.lengths.tolist() == [3, 2, 1]
+    real = np.arange(3) < both.lengths[:, None]
+    assert (both.input_ids * real).tolist() == [[1, 2, 3], [5, 6, 0], [4, 0, 0]]
+
+
+def test_pairs_of_like_length_of_many_requests_share_batches() -> None:
+    engine = Sums()
+    queue = ScoringQueue(engine)
+    mixed = [batch_of([1] * 40, [2] * 10) for _ in range(4)]
+    found = all_at_once(engine, queue, mixed)
+    queue.close()
+    assert [logits.tolist() for logits in found] == [[40, 20]] * 4
+    # The engine's budget is two pairs of 40 or eight of 10; the oldest request goes first.
+    room = engine.token_budget // 40
+    assert engine.batches[0] == (1, 1)
+    assert engine.batches[1] == (room, 40)
+    assert (4, 10) in engine.batches
+    assert sum(rows for rows, _ in engine.batches) == 1 + 8
+
+
+def test_a_batch_is_filled_with_shorter_pairs_of_the_oldest() -> None:
+    engine = Sums()
+    queue = ScoringQueue(engine)
+    all_at_once(engine, queue, [batch_of([1] * 20, [1] * 5), batch_of([1] * 6)])
+    queue.close()
+    assert engine.batches == [(1, 1), (2, 20), (1, 6)]

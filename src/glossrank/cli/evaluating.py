@@ -62,6 +62,7 @@ class PrecisionChoice(str, Enum):
     AUTO = "auto"
     FP32 = "fp32"
     BF16 = "bf16"
+    INT8 = "int8"
 
 
 QuestionsArgument = Annotated[

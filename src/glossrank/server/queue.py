@@ -2,8 +2,9 @@
 
 Every request scores its pairs in a thread of its own, a batch at a time, as everywhere in glossrank;
 what it calls is a :class:`QueuedEngine`, which hands the batch to the one thread that computes.
-That thread takes the batches that wait in the order in which they came, and joins small ones of like
-length up to the engine's token budget. A request has one batch in the queue at a time, so a long one
+That thread begins with the longest pairs of the batch that came first and fills up with pairs of like
+length of the others, up to the engine's token budget: many small requests make batches as full and as
+evenly long as one large one would. A request has one batch in the queue at a time, so a long one
 does not keep a short one waiting for more than a batch; and one whose client has left, or that
 waits too long, ends at its next batch.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -21,11 +22,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from glossrank.encoding import Batch
+from glossrank.encoding import Batch, rounded_width
 from glossrank.engines.engine import Engine
 
 MOST_PADDING = 1.25
-"""Batches are joined only if the padded tokens are at most so many times those of the parts."""
+"""Pairs of other requests are taken into a batch if it pads them to so many times their length at most."""
 
 FloatArray = NDArray[np.float32]
 
@@ -61,19 +62,47 @@ def given_up_by(event: threading.Event) -> Iterator[None]:
         _given_up.reset(token)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiting:
+    """A batch of a request.
+
+    Attributes:
+        rows: of its pairs those that are not computed yet, longest first.
+        left: how many of its pairs have no logit yet.
+    """
+
     batch: Batch
     joinable: bool
     abandoned: threading.Event | None
     since: float
+    rows: NDArray[np.int64]
+    logits: FloatArray
+    left: int
     done: threading.Event = field(default_factory=threading.Event)
-    logits: FloatArray | None = None
     error: BaseException | None = None
 
     @property
     def is_abandoned(self) -> bool:
         return self.abandoned is not None and self.abandoned.is_set()
+
+    def take(self, most: int, shortest: float, longest: int) -> _Part | None:
+        """Up to ``most`` of its remaining pairs with that many tokens, if it has one."""
+        lengths = self.batch.lengths[self.rows]
+        start = int(np.searchsorted(-lengths, -longest))
+        end = min(int(np.searchsorted(-lengths, -shortest, side="right")), start + most)
+        if start >= end:
+            return None
+        taken = self.rows[start:end]
+        self.rows = np.delete(self.rows, slice(start, end))
+        return _Part(self, taken)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Pairs of a waiting batch that are computed now."""
+
+    item: _Waiting
+    rows: NDArray[np.int64]
 
 
 class ScoringQueue:
@@ -123,7 +152,16 @@ class ScoringQueue:
             AbandonedError: see :func:`given_up_by`.
             StoppedError: the queue is closed.
         """
-        item = _Waiting(batch, joinable, _given_up.get(), time.perf_counter())
+        count = len(batch.lengths)
+        item = _Waiting(
+            batch=batch,
+            joinable=joinable,
+            abandoned=_given_up.get(),
+            since=time.perf_counter(),
+            rows=np.argsort(-batch.lengths, kind="stable"),
+            logits=np.empty(count, dtype=np.float32),
+            left=count,
+        )
         with self._changed:
             if self._closed:
                 raise StoppedError
@@ -132,7 +170,7 @@ class ScoringQueue:
         item.done.wait()
         if item.error is not None:
             raise item.error
-        if item.logits is None:
+        if item.left:
             raise AbandonedError
         return item.logits
 
@@ -143,71 +181,89 @@ class ScoringQueue:
                     self._changed.wait()
                 if not self._waiting:
                     return
-                items = self._take()
-            if items:
-                self._compute(items)
+                parts = self._take()
+            if parts:
+                self._compute(parts)
 
-    def _take(self) -> list[_Waiting]:
-        """The oldest batch and what is computed with it; what was given up is dropped."""
-        taken: list[_Waiting] = []
-        left: deque[_Waiting] = deque()
-        pairs = width = tokens = 0
+    def _take(self) -> list[_Part]:
+        """The longest pairs of the oldest batch, and pairs of others that are about as long, up to
+        the engine's budget; what was given up is dropped.
+        """
         for item in self._waiting:
             if item.is_abandoned:
                 item.done.set()
-                continue
-            count, length = item.batch.input_ids.shape
-            wide = max(width, length)
-            padded = (pairs + count) * wide
-            fits = not taken or (
-                taken[0].joinable
-                and item.joinable
-                and padded <= self.engine.token_budget
-                and padded <= MOST_PADDING * (tokens + count * length)
-            )
-            if fits:
-                taken.append(item)
-                pairs, width, tokens = pairs + count, wide, tokens + count * length
-            else:
-                left.append(item)
-        self._waiting = left
-        return taken
+        self._waiting = deque(item for item in self._waiting if not item.is_abandoned)
+        if not self._waiting:
+            return []
+        first = self._waiting[0]
+        joinable = [item for item in self._waiting if item.joinable]
+        if not first.joinable or joinable == [first]:
+            # Alone it is computed as it came: it was cut to the budget already.
+            parts = [_Part(first, np.sort(first.rows))]
+            first.rows = first.rows[:0]
+        else:
+            parts = self._fill(joinable)
+        self._waiting = deque(item for item in self._waiting if len(item.rows))
+        return parts
 
-    def _compute(self, items: list[_Waiting]) -> None:
+    def _fill(self, items: list[_Waiting]) -> list[_Part]:
+        longest = int(items[0].batch.lengths[items[0].rows[0]])
+        room = max(1, self.engine.token_budget // rounded_width(longest))
+        # Last of all shorter pairs of the oldest: better than a batch that is not full.
+        wanted = [(item, longest / MOST_PADDING) for item in items] + [(items[0], 0.0)]
+        parts = []
+        for item, shortest in wanted:
+            part = item.take(room, shortest, longest) if room else None
+            if part is not None:
+                parts.append(part)
+                room -= len(part.rows)
+        return parts
+
+    def _compute(self, parts: list[_Part]) -> None:
         start = time.perf_counter()
         try:
-            batch = items[0].batch if len(items) == 1 else joined([item.batch for item in items])
+            batch = joined([(part.item.batch, part.rows) for part in parts])
             logits = self.engine.logits(batch)
         except BaseException as error:
             # The thread lives on: without it every later request would wait for ever.
-            for item in items:
-                item.error = error
-                item.done.set()
+            self._fail([part.item for part in parts], error)
             return
         took = time.perf_counter() - start
         at = 0
-        for item in items:
-            count = len(item.batch.rows)
-            item.logits = logits[at : at + count]
+        for part in parts:
+            count = len(part.rows)
+            part.item.logits[part.rows] = logits[at : at + count]
+            part.item.left -= count
             at += count
-            item.done.set()
+            if not part.item.left:
+                part.item.done.set()
         if self._observe is not None:
-            waited = start - min(item.since for item in items)
+            waited = start - min(part.item.since for part in parts)
             self._observe(len(logits), int(batch.lengths.sum()), waited, took)
 
+    def _fail(self, items: list[_Waiting], error: BaseException) -> None:
+        with self._changed:
+            # What is left of them is not computed either.
+            self._waiting = deque(item for item in self._waiting if item not in items)
+        for item in items:
+            item.error = error
+            item.done.set()
 
-def joined(batches: list[Batch]) -> Batch:
-    """One batch of all pairs, in order, padded to the longest; padding is masked by lengths."""
-    width = max(batch.input_ids.shape[1] for batch in batches)
 
-    def wide(array: NDArray[np.int32]) -> NDArray[np.int32]:
-        return np.pad(array, ((0, 0), (0, width - array.shape[1])))
+def joined(parts: Sequence[tuple[Batch, NDArray[np.int64]]]) -> Batch:
+    """One batch of some pairs of several, in order, as long as the longest of them."""
+    width = max(int(batch.lengths[rows].max()) for batch, rows in parts)
+
+    def cut(array: NDArray[np.int32], rows: NDArray[np.int64]) -> NDArray[np.int32]:
+        short = array[rows, :width]
+        # Beyond its length a pair is masked: what is there does not matter.
+        return np.pad(short, ((0, 0), (0, width - short.shape[1])))
 
     return Batch(
-        rows=np.arange(sum(len(batch.rows) for batch in batches)),
-        input_ids=np.concatenate([wide(batch.input_ids) for batch in batches]),
-        token_type_ids=np.concatenate([wide(batch.token_type_ids) for batch in batches]),
-        lengths=np.concatenate([batch.lengths for batch in batches]),
+        rows=np.arange(sum(len(rows) for _, rows in parts)),
+        input_ids=np.concatenate([cut(batch.input_ids, rows) for batch, rows in parts]),
+        token_type_ids=np.concatenate([cut(batch.token_type_ids, rows) for batch, rows in parts]),
+        lengths=np.concatenate([batch.lengths[rows] for batch, rows in parts]),
     )
 
 
