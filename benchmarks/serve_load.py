@@ -196,6 +196,11 @@ def summary(seen: Seen, taken: float) -> dict[str, Any]:
         "errors": seen.errors[:5],
         "error_count": len(seen.errors),
         "memory_mb": [min(later) / 2**20, max(later) / 2**20],
+        "memory_mb_by_tenth": [
+            round(float(np.median(tenth)) / 2**20)
+            for tenth in np.array_split(seen.memory, 10)
+            if len(tenth)
+        ],
     }
 
 

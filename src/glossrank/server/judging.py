@@ -24,7 +24,9 @@ MOST_VERDICTS = 1_000
 DEFAULT_DAYS, MOST_DAYS = 365, 3_660
 """That the quality is told of."""
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
-Stored = Annotated[Text, Field(max_length=LONGEST_QUESTION)]
+# For the API's description; the store refuses NUL in plainer words.
+_NO_NUL: dict[str, Any] = {"pattern": r"^[^\u0000]*$"}
+Stored = Annotated[Text, Field(max_length=LONGEST_QUESTION, json_schema_extra=_NO_NUL)]
 
 
 class Shown(Sent):
@@ -142,7 +144,7 @@ def judging_routes(shelf: Shelf, store: VerdictStore, work: Work, metrics: Metri
     @router.get("", responses=errors)
     async def read(
         request: Request,
-        glossary: str | None = None,
+        glossary: Annotated[str | None, Query(json_schema_extra=_NO_NUL)] = None,
         limit: Annotated[int, Query(ge=1, le=MOST_VERDICTS)] = 100,
     ) -> list[VerdictBody]:
         """The newest verdicts, oldest first."""
@@ -152,7 +154,9 @@ def judging_routes(shelf: Shelf, store: VerdictStore, work: Work, metrics: Metri
         return [_body(verdict) for verdict in found]
 
     @router.delete("", responses=errors)
-    async def delete(request: Request, person: Annotated[str, Query(min_length=1)]) -> Deleted:
+    async def delete(
+        request: Request, person: Annotated[str, Query(min_length=1, json_schema_extra=_NO_NUL)]
+    ) -> Deleted:
         """Remove all that one person said."""
         count = await work.run(request, functools.partial(refusing, store.delete, person=person))
         return Deleted(deleted=count)
@@ -160,7 +164,7 @@ def judging_routes(shelf: Shelf, store: VerdictStore, work: Work, metrics: Metri
     @router.get("/quality", responses=errors)
     async def quality(
         request: Request,
-        glossary: str | None = None,
+        glossary: Annotated[str | None, Query(json_schema_extra=_NO_NUL)] = None,
         days: Annotated[
             int, Query(ge=1, le=MOST_DAYS, description="the last ones, today included")
         ] = DEFAULT_DAYS,
