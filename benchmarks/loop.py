@@ -23,8 +23,8 @@ from types import TracebackType
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-GLOSSARY = ROOT / "examples" / "data" / "brewery.csv"
-QUESTIONS = ROOT / "examples" / "data" / "brewery-questions.jsonl"
+GLOSSARY = ROOT / "benchmarks" / "brewery" / "glossary.csv"
+QUESTIONS = ROOT / "benchmarks" / "brewery" / "questions.jsonl"
 VERDICTS = 100
 SEED = 1
 WAIT = 60.0
