@@ -73,7 +73,7 @@ class Server:
         extra = {"Content-Length": str(len(content))} if isinstance(content, bytes) else {}
         start = time.monotonic()
         try:
-            head = {"Host": "a", "Content-Type": "application/json", **extra, **names}
+            head = {"Host": "localhost", "Content-Type": "application/json", **extra, **names}
             if not whole and "Content-Length" not in head:
                 head["Transfer-Encoding"] = "chunked"
             lines = [f"{method} {path} HTTP/1.1", *(f"{n}: {v}" for n, v in head.items())]
