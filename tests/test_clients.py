@@ -106,7 +106,7 @@ def installed(module: str) -> Any:
     except ImportError:
         if os.environ.get("GLOSSRANK_NEEDS_CLIENTS") == "1":
             raise
-        pytest.skip(f"{module} is not installed (pip install 'glossrank[clients]')")
+        pytest.skip(f"{module} is not installed (pip install '.[clients]')")
 
 
 # ---- by a server
